@@ -1,0 +1,30 @@
+//! Doorstation: the firmware of an open door station.
+//!
+//! The parts, and who talks to whom:
+//!
+//! ```text
+//!  panel ------\                 /-- signalling (Kandy Link: REST + WebSocket)
+//!               >-- station ----<
+//!  media ------/    (one loop)   \-- media (webrtc-rs, GStreamer, ALSA)
+//!                      |
+//!                    call (pure: no I/O, no clock)        gateway (a Kandy Link server
+//!                                                         and the indoor page)
+//! ```
+//!
+//! * [`call`] decides. It is a state machine without I/O and without a clock:
+//!   facts go in ([`call::Input`]), orders come out ([`call::Output`]).
+//! * [`station`] is the only loop: it feeds `call` and hands its orders to the
+//!   adapters. Adapters never know each other.
+//! * [`signalling`], [`media`], [`panel`] are the adapters; each is a seam with a
+//!   real and a simulated side.
+//! * [`gateway`] is a server of its own in the same binary. The station speaks to
+//!   it over the network like any other client.
+//! * [`app`] puts the parts together from a checked [`config`].
+
+pub mod call;
+pub mod clock;
+pub mod media;
+pub mod panel;
+pub mod signalling;
+pub mod tasks;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `doorstation` command.
+
+fn main() {}
