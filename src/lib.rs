@@ -23,6 +23,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod gateway;
 pub mod media;
 pub mod panel;
 pub mod secret;
