@@ -4,7 +4,9 @@
 //! [`Order`]s and sends [`Input::Media`](crate::call::Input::Media) and
 //! [`Input::Device`](crate::call::Input::Device) to the station's inbox.
 
+pub mod engine;
 pub mod feed;
+mod rtc;
 
 use crate::call::{LegId, MediaOrder};
 
