@@ -4,7 +4,11 @@
 //! [`Order`]s and sends [`Input::Media`](crate::call::Input::Media) and
 //! [`Input::Device`](crate::call::Input::Device) to the station's inbox.
 
+mod device;
 pub mod feed;
+pub mod gst;
+pub mod sound;
+mod worker;
 
 use crate::call::{LegId, MediaOrder};
 
