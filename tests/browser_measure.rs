@@ -8,13 +8,8 @@ use anyhow::{Result, ensure};
 use common::browser::{Browser, Programs};
 use common::pages::{Pages, source};
 use common::sound::Recording;
-use common::{PAGE_HZ, sound};
+use common::{DOOR_VOICE, PAGE_VOICE, picture_clock, sound};
 use serde_json::{Value, json};
-
-/// Where the loop's page draws its clock: as the station does.
-fn clock() -> Value {
-    json!({ "x": 64, "y": 32, "size": 32, "bits": 24, "width": 1280, "height": 720 })
-}
 
 #[tokio::test]
 async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another() -> Result<()> {
@@ -23,12 +18,12 @@ async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another(
     };
     let folder = tempfile::tempdir()?;
     let microphone = folder.path().join("page.wav");
-    sound::write_marks(&microphone, PAGE_HZ)?;
+    PAGE_VOICE.write(&microphone)?;
     let pages = Pages::serve().await?;
     let browser = Browser::start(&programs, &microphone).await?;
 
     let live = looped(&browser, &pages, true).await?;
-    println!("live: {live}");
+    eprintln!("live: {live}");
     let picture = &live["picture"];
     ensure!(
         number(&live["rate"]["fps"]) >= 20.0,
@@ -67,7 +62,7 @@ async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another(
     );
 
     let dead = looped(&browser, &pages, false).await?;
-    println!("dead: {dead}");
+    eprintln!("dead: {dead}");
     let picture = &dead["picture"];
     ensure!(
         number(&picture["brightness"]) < 20.0,
@@ -81,20 +76,49 @@ async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another(
 }
 
 #[test]
-fn marks_are_found_where_they_begin_and_only_at_their_frequency() {
+fn a_voice_is_found_where_it_begins_and_only_at_its_frequency() {
     let silence = std::iter::repeat_n(0.0, sound::RATE as usize / 4);
-    let samples: Vec<f64> = silence.chain(sound::marks(1200.0, 3000.0)).collect();
+    let samples: Vec<f64> = silence.chain(DOOR_VOICE.samples(3000.0)).collect();
     let recording = Recording::new(samples);
 
-    let onsets = recording.onsets_ms(1200.0);
+    let onsets = recording.onsets_ms(DOOR_VOICE.mark_hz);
     assert_eq!(onsets.len(), 3, "{onsets:?}");
     for (index, onset) in onsets.iter().enumerate() {
         let expected = 250.0 + 1000.0 * index as f64;
         assert!((onset - expected).abs() < 3.0, "{onset} is not {expected}");
     }
-    assert!((recording.heard_ms(1200.0, 0.0) - 900.0).abs() < 60.0);
-    assert!(recording.onsets_ms(1850.0).is_empty());
+    let heard = recording.heard_ms(DOOR_VOICE.mark_hz, 0.0);
+    assert!((heard - 900.0).abs() < 60.0, "{heard}");
+    let first = recording.first_sound_ms(DOOR_VOICE, 0.0);
+    assert!(
+        first.is_some_and(|ms| (ms - 250.0).abs() < 12.0),
+        "{first:?}"
+    );
+    // The hum fills the gap between two marks.
+    let again = recording.first_sound_ms(DOOR_VOICE, 700.0);
+    assert!(
+        again.is_some_and(|ms| (ms - 700.0).abs() < 12.0),
+        "{again:?}"
+    );
+
+    assert!(recording.onsets_ms(PAGE_VOICE.mark_hz).is_empty());
     assert!(recording.onsets_ms(659.0).is_empty());
+    assert_eq!(recording.first_sound_ms(PAGE_VOICE, 0.0), None);
+}
+
+#[test]
+fn a_quiet_voice_is_found_under_a_loud_tone_of_the_station() {
+    let rate = f64::from(sound::RATE);
+    let tone =
+        (0..).map(|index| 0.25 * (std::f64::consts::TAU * 659.0 * f64::from(index) / rate).sin());
+    let silence = std::iter::repeat_n(0.0, sound::RATE as usize);
+    let voice = silence.chain(PAGE_VOICE.samples(2000.0).skip(sound::RATE as usize / 2));
+    let recording = Recording::new(voice.zip(tone).map(|(a, b)| a + b).collect());
+    let first = recording.first_sound_ms(PAGE_VOICE, 0.0);
+    assert!(
+        first.is_some_and(|ms| (ms - 1000.0).abs() < 12.0),
+        "{first:?}"
+    );
 }
 
 #[test]
@@ -108,7 +132,7 @@ fn noise_is_no_mark() {
         })
         .collect();
     let recording = Recording::new(samples);
-    assert!(recording.onsets_ms(1200.0).is_empty());
+    assert!(recording.onsets_ms(DOOR_VOICE.mark_hz).is_empty());
 }
 
 /// Lets the page call itself and reports what it saw and heard in some seconds.
@@ -130,7 +154,7 @@ async fn looped(browser: &Browser, pages: &Pages, live: bool) -> Result<Value> {
                  rate, picture: loop.picture.report(), ear: loop.ear.report(),
                  mouth: loop.mouth.report(), wrong: loop.wrongEar.report(),
              };",
-            json!({ "live": live, "clock": clock() }),
+            json!({ "live": live, "clock": picture_clock() }),
         )
         .await
 }

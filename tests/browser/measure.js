@@ -181,11 +181,14 @@
 
     /**
      * Listens to a sound track: when a tone of `hz` begins, and for how long it is
-     * heard. A remote track is only decoded while an element plays it.
+     * heard; and when that voice was heard at all, by its marks or by the hum between
+     * them. A remote track is only decoded while an element plays it.
      */
     class Ear {
-        constructor(track, hz) {
+        constructor(track, hz, humHz = hz) {
             this.hz = hz;
+            this.humHz = humHz;
+            this.firstAt = null;
             this.onsets = [];
             this.heardMs = 0;
             this.totalMs = 0;
@@ -212,7 +215,11 @@
             this.totalMs += ms;
             const peak = samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
             this.loudest = Math.max(this.loudest, peak);
-            if (shareOf(samples, this.hz, rate) < SHARE) return;
+            const mark = shareOf(samples, this.hz, rate);
+            if (this.firstAt === null && mark + shareOf(samples, this.humHz, rate) > SHARE) {
+                this.firstAt = arrived - ms / 2;
+            }
+            if (mark < SHARE) return;
             this.heardMs += ms;
             if (arrived - this.lastHeard > GAP_MS) {
                 const first = samples.findIndex((sample) => Math.abs(sample) > peak / 4);
@@ -223,6 +230,7 @@
 
         report() {
             return {
+                first_at_ms: this.firstAt,
                 onsets_ms: this.onsets,
                 heard_ms: Math.round(this.heardMs),
                 total_ms: Math.round(this.totalMs),

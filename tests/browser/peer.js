@@ -50,7 +50,10 @@ class Call {
 
 /** A page that uses Kandy.js; `Peer3` and `Peer5` have the habits. */
 class Peer {
-    constructor({ gateway, user, password, camera = false, codec = null }) {
+    constructor({ gateway, user, password, voice, remoteVoice, camera = false, codec = null }) {
+        /** The marks that this peer's microphone hears, and those of the other side. */
+        this.voice = voice;
+        this.remoteVoice = remoteVoice;
         this.gateway = gateway;
         this.user = user;
         this.domain = user.slice(user.indexOf('@') + 1);
@@ -257,12 +260,12 @@ class Peer {
         call.withVideo = video;
         call.stream = await this.capture(video);
         call.pc = new RTCPeerConnection({ iceServers: [], ...this.pcConfig() });
-        call.mouth = new measure.Ear(call.stream.getAudioTracks()[0].clone(), this.hz ?? 1850);
+        call.mouth = new measure.Ear(call.stream.getAudioTracks()[0].clone(), this.voice.mark_hz);
         call.remote = new MediaStream();
         this.video.srcObject = call.remote;
         call.pc.ontrack = ({ track }) => {
             call.remote.addTrack(track);
-            if (track.kind === 'audio') call.ear = new measure.Ear(track, this.remoteHz ?? 1200);
+            if (track.kind === 'audio') call.ear = new measure.Ear(track, this.remoteVoice.mark_hz);
         };
     }
 

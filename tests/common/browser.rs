@@ -3,6 +3,7 @@
 //! Microphone and camera are Chromium's own fakes; the microphone plays a WAV file
 //! in a loop. Nothing is fetched from anywhere but the pages under test.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::str::FromStr;
@@ -71,10 +72,16 @@ fn in_path(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// The page that is open, and what can be done with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tab {
+    client: Client,
+}
+
 /// One Chromium with one chromedriver; both end with it.
 #[derive(Debug)]
 pub(crate) struct Browser {
-    client: Client,
+    tab: Tab,
     // Dropped after the client: the driver, with Chromium in its process group, and
     // last the profile that they write to.
     driver: Group,
@@ -112,12 +119,34 @@ impl Browser {
             .update_timeouts(TimeoutConfiguration::new(Some(PATIENCE), None, None))
             .await?;
         Ok(Self {
-            client,
+            tab: Tab { client },
             driver,
             profile,
         })
     }
 
+    /// The page that is open.
+    pub(crate) fn tab(&self) -> Tab {
+        self.tab.clone()
+    }
+
+    /// Ends Chromium and its driver.
+    pub(crate) async fn close(mut self) -> Result<()> {
+        self.tab.client.clone().close().await?;
+        let _ = self.driver.child().start_kill();
+        Ok(())
+    }
+}
+
+impl Deref for Browser {
+    type Target = Tab;
+
+    fn deref(&self) -> &Tab {
+        &self.tab
+    }
+}
+
+impl Tab {
     /// Opens `url` and waits until it is loaded.
     pub(crate) async fn goto(&self, url: &str) -> Result<()> {
         self.client
@@ -200,13 +229,6 @@ impl Browser {
             .flatten()
             .filter_map(|line| line["message"].as_str().map(str::to_owned))
             .collect())
-    }
-
-    /// Ends Chromium and its driver.
-    pub(crate) async fn close(mut self) -> Result<()> {
-        self.client.clone().close().await?;
-        let _ = self.driver.child().start_kill();
-        Ok(())
     }
 
     async fn issue(&self, path: &'static str, body: Value) -> Result<Value> {

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::browser::Browser;
+use super::browser::Tab;
 use super::station::PASSWORD;
+use super::{DOOR_VOICE, PAGE_VOICE};
 
 /// Which kind of page the peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ impl Generation {
 
 /// One user's page.
 #[derive(Debug)]
-pub(crate) struct Peer<'a> {
-    browser: &'a Browser,
+pub(crate) struct Peer {
+    tab: Tab,
     name: String,
 }
 
@@ -53,33 +54,34 @@ impl Options {
     }
 }
 
-impl<'a> Peer<'a> {
+impl Peer {
     /// Lets the user `name` log in at `gateway` from the peer page that is open.
     pub(crate) async fn connect(
-        browser: &'a Browser,
+        tab: Tab,
         gateway: &str,
         name: &str,
         options: &Options,
     ) -> Result<Self> {
         let class = options.generation.class();
-        browser
-            .run(
-                &format!(
-                    "const peer = new {class}(args);
+        tab.run(
+            &format!(
+                "const peer = new {class}(args);
                      await peer.connect();
                      peers[args.user] = peer;"
-                ),
-                json!({
-                    "gateway": gateway,
-                    "user": name,
-                    "password": PASSWORD,
-                    "camera": options.camera,
-                    "codec": options.codec,
-                }),
-            )
-            .await?;
+            ),
+            json!({
+                "gateway": gateway,
+                "user": name,
+                "password": PASSWORD,
+                "voice": { "mark_hz": PAGE_VOICE.mark_hz },
+                "remoteVoice": { "mark_hz": DOOR_VOICE.mark_hz },
+                "camera": options.camera,
+                "codec": options.codec,
+            }),
+        )
+        .await?;
         Ok(Self {
-            browser,
+            tab,
             name: name.to_owned(),
         })
     }
@@ -87,7 +89,7 @@ impl<'a> Peer<'a> {
     /// Runs `body` in the page; `peer` is this peer and `args` are the arguments.
     pub(crate) async fn run(&self, body: &str, args: Value) -> Result<Value> {
         let body = format!("const peer = peers[{:?}]; {body}", self.name);
-        self.browser.run(&body, args).await
+        self.tab.run(&body, args).await
     }
 
     /// Does one of `make`, `answer`, `reject`, `end`, `hold`, `unhold`, `disconnect`.

@@ -15,6 +15,13 @@ pub(crate) const RATE: u32 = 48_000;
 /// The length of one mark.
 pub(crate) const MARK_MS: f64 = 300.0;
 
+/// The level of a mark, of full scale.
+const MARK_LEVEL: f64 = 0.25;
+
+/// The level of the hum that fills the time between the marks, so that the first
+/// moment of sound is heard whenever it comes; far below a mark.
+const HUM_LEVEL: f64 = 0.03;
+
 /// From the beginning of one mark to the beginning of the next. Delays below half
 /// of it can be told without knowing which mark is heard.
 pub(crate) const PERIOD_MS: f64 = 1000.0;
@@ -32,34 +39,45 @@ const SHARE: f64 = 0.6;
 /// packet inside a mark is not a new one.
 const GAP: usize = 10;
 
-/// The marks of [`RATE`], mono, S16LE: one second, to be played in a loop.
-pub(crate) fn write_marks(file: &Path, hz: f64) -> Result<()> {
-    let spec = WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: SampleFormat::Int,
-    };
-    let mut writer = WavWriter::create(file, spec)
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    for sample in marks(hz, PERIOD_MS) {
-        writer.write_sample((sample * f64::from(i16::MAX)) as i16)?;
-    }
-    writer.finalize()?;
-    Ok(())
+/// One voice: a mark at the beginning of each second, and a hum all the time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Voice {
+    /// The frequency of the marks.
+    pub(crate) mark_hz: f64,
+    /// The frequency of the hum.
+    pub(crate) hum_hz: f64,
 }
 
-/// `ms` milliseconds that hold a mark at the beginning of each period.
-pub(crate) fn marks(hz: f64, ms: f64) -> impl Iterator<Item = f64> {
-    // A quarter of full scale, with fades of 2 ms against clicks.
-    const LEVEL: f64 = 0.25;
-    const FADE_MS: f64 = 2.0;
-    let rate = f64::from(RATE);
-    (0..(ms * rate / 1000.0) as usize).map(move |index| {
-        let at_ms = (index as f64 * 1000.0 / rate) % PERIOD_MS;
-        let fade = (at_ms.min(MARK_MS - at_ms) / FADE_MS).clamp(0.0, 1.0);
-        LEVEL * fade * (TAU * hz * index as f64 / rate).sin()
-    })
+impl Voice {
+    /// Writes one period, to be played in a loop: [`RATE`], mono, S16LE.
+    pub(crate) fn write(self, file: &Path) -> Result<()> {
+        let spec = WavSpec {
+            channels: 1,
+            sample_rate: RATE,
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
+        let mut writer = WavWriter::create(file, spec)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        for sample in self.samples(PERIOD_MS) {
+            writer.write_sample((sample * f64::from(i16::MAX)) as i16)?;
+        }
+        writer.finalize()?;
+        Ok(())
+    }
+
+    /// `ms` milliseconds of it.
+    pub(crate) fn samples(self, ms: f64) -> impl Iterator<Item = f64> {
+        // Against clicks at the ends of a mark.
+        const FADE_MS: f64 = 2.0;
+        let rate = f64::from(RATE);
+        (0..(ms * rate / 1000.0) as usize).map(move |index| {
+            let at_ms = (index as f64 * 1000.0 / rate) % PERIOD_MS;
+            let fade = (at_ms.min(MARK_MS - at_ms) / FADE_MS).clamp(0.0, 1.0);
+            let wave = |hz: f64| (TAU * hz * index as f64 / rate).sin();
+            MARK_LEVEL * fade * wave(self.mark_hz) + HUM_LEVEL * wave(self.hum_hz)
+        })
+    }
 }
 
 /// A recording.
@@ -116,6 +134,30 @@ impl Recording {
         onsets
     }
 
+    /// When `voice` is heard for the first time at or after `from_ms`, whatever else
+    /// sounds with it (the station's own tones do).
+    pub(crate) fn first_sound_ms(&self, voice: Voice, from_ms: f64) -> Option<f64> {
+        // Half of the quietest that is sent: codecs and volume control change levels.
+        const LEAST: f64 = HUM_LEVEL / 3.0;
+        let window = 2 * BLOCK;
+        let hop = BLOCK / 4;
+        let from = (from_ms.max(0.0) * f64::from(RATE) / 1000.0) as usize;
+        let samples = self.samples.get(from..)?;
+        let found = samples.windows(window).step_by(hop).position(|part| {
+            // Hann's window keeps loud tones elsewhere out of these frequencies.
+            let part: Vec<f64> = part
+                .iter()
+                .enumerate()
+                .map(|(index, sample)| sample * (1.0 - (TAU * index as f64 / window as f64).cos()))
+                .collect();
+            [voice.mark_hz, voice.hum_hz]
+                .iter()
+                .any(|hz| 2.0 * power(&part, *hz).sqrt() / window as f64 > LEAST)
+        })?;
+        let middle = from + found * hop + window / 2;
+        Some(middle as f64 * 1000.0 / f64::from(RATE))
+    }
+
     /// How many milliseconds sound of `hz`, at least `from_ms` after its beginning.
     pub(crate) fn heard_ms(&self, hz: f64, from_ms: f64) -> f64 {
         let skip = (from_ms * f64::from(RATE) / 1000.0) as usize;
@@ -134,8 +176,13 @@ fn is_mark(block: &[f64], hz: f64) -> bool {
     loudness > SILENCE && share(block, hz, energy) > SHARE
 }
 
-/// The share of `energy` that lies at `hz`, 0 to about 1 (Goertzel).
+/// The share of `energy` that lies at `hz`, 0 to about 1.
 fn share(block: &[f64], hz: f64, energy: f64) -> f64 {
+    2.0 * power(block, hz) / (block.len() as f64 * energy)
+}
+
+/// The squared magnitude of the spectrum of `block` at `hz` (Goertzel).
+fn power(block: &[f64], hz: f64) -> f64 {
     let omega = TAU * hz / f64::from(RATE);
     let coefficient = 2.0 * omega.cos();
     let (mut last, mut before) = (0.0, 0.0);
@@ -144,8 +191,7 @@ fn share(block: &[f64], hz: f64, energy: f64) -> f64 {
         before = last;
         last = next;
     }
-    let power = last * last + before * before - coefficient * last * before;
-    2.0 * power / (block.len() as f64 * energy)
+    last * last + before * before - coefficient * last * before
 }
 
 /// The first sample of a block that is not silence any more.
