@@ -148,6 +148,11 @@ impl Calls {
         self.current.as_ref().and_then(Call::deadline)
     }
 
+    /// No call is up and no leg still owes its figures.
+    pub fn is_settled(&self) -> bool {
+        self.current.is_none() && self.closing.is_empty()
+    }
+
     /// Where the station stands: what lights, tones and the page follow.
     pub fn view(&self) -> View {
         View {
