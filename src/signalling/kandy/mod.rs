@@ -1,3 +1,7 @@
-//! Kandy Link client.
+//! A client of Kandy Link: one account of the station.
+
+mod legs;
+mod notice;
+mod request;
 mod session;
 mod trouble;
