@@ -34,7 +34,7 @@ pub struct SubscribeReply {
 }
 
 /// What was granted (3.1).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionParams {
     /// Seconds; renewal is timed from this.
@@ -55,6 +55,16 @@ pub struct SubscriptionParams {
     /// Short-lived TURN login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn_credentials: Option<TurnCredentials>,
+}
+
+impl std::fmt::Debug for SubscriptionParams {
+    /// Without channel and session: whoever knows them is let in.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SubscriptionParams")
+            .field("expires", &self.expires)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A short-lived TURN login.
