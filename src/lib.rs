@@ -23,6 +23,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod media;
 pub mod panel;
 pub mod report;
