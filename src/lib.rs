@@ -30,4 +30,5 @@ pub mod report;
 pub mod secret;
 pub mod signalling;
 pub mod tasks;
+pub mod telemetry;
 pub mod wire;
