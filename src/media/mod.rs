@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod feed;
 mod rtc;
+pub mod sim;
 
 use crate::call::{LegId, MediaOrder};
 
