@@ -3,8 +3,6 @@
 
 mod rtc;
 
-use std::time::Instant;
-
 use doorstation::call::{LegId, Media};
 use doorstation::media::VideoCodec;
 use rtc::{EVERYTHING, SEND, Station, directions, eventually};
@@ -181,7 +179,7 @@ async fn an_offer_that_crossed_the_far_ends_is_taken_back() {
 async fn the_far_ends_close_is_seen_at_once() {
     let mut call = call(&BOTH).await;
     call.page.close(&call.leg).await;
-    let closed = Instant::now();
+    let closed = doorstation::clock::now();
     call.door.is(&call.leg, Media::FarEndClosed).await;
     println!("far end's close seen after {:?}", closed.elapsed());
     call.door.close(&call.leg).await;
