@@ -25,6 +25,8 @@ pub mod call;
 pub mod clock;
 pub mod media;
 pub mod panel;
+pub mod report;
+pub mod secret;
 pub mod signalling;
 pub mod tasks;
 pub mod wire;

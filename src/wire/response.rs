@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient;
+
 /// Reply to subscribe, renew and unsubscribe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,7 +25,11 @@ pub struct SubscribeReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_params: Option<SubscriptionParams>,
     /// Seconds to wait, with status 503.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
 }
 
@@ -88,7 +94,11 @@ pub struct CallControlReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Seconds, with glare (49) or busy (503).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
 }
 

@@ -1,0 +1,3 @@
+//! Kandy Link client.
+mod session;
+mod trouble;
