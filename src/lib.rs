@@ -23,6 +23,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod media;
 pub mod panel;
 pub mod report;
@@ -33,4 +34,5 @@ pub mod station;
 pub mod story;
 pub mod supervisor;
 pub mod tasks;
+pub mod telemetry;
 pub mod wire;

@@ -58,11 +58,6 @@ impl DeviceNews {
         }
     }
 
-    /// Whether a fault is standing.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.lock().fault.is_some()
-    }
-
     /// Tells again what a full inbox did not take.
     pub(crate) fn flush(&self) {
         let mut shared = self.lock();

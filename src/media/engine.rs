@@ -5,7 +5,7 @@
 //! [`Input::Media`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ const NOTICES: usize = 16;
 
 /// Runs the legs' media.
 pub struct Engine {
-    context: Context,
+    context: Arc<Context>,
     inbox: mpsc::Sender<Input>,
     legs: HashMap<LegId, Handle>,
 }
@@ -42,13 +42,13 @@ struct Handle {
 
 /// Counts an engine's sessions, also after the engine began to run.
 #[derive(Clone, Debug)]
-pub struct Gauge(Arc<()>);
+pub struct Gauge(Weak<()>);
 
 impl Gauge {
     /// Sessions whose event handler is alive; 0 after all legs are closed.
     pub fn sessions(&self) -> usize {
-        // Two are the engine's and this gauge's own, and there may be more gauges.
-        Arc::strong_count(&self.0).saturating_sub(2)
+        // One is the engine's own.
+        self.0.strong_count().saturating_sub(1)
     }
 }
 
@@ -62,21 +62,21 @@ impl Engine {
         tasks: Tasks,
     ) -> Self {
         Self {
-            context: Context {
+            context: Arc::new(Context {
                 settings,
                 pictures,
                 voices,
                 tasks,
                 census: Arc::new(()),
-            },
+            }),
             inbox,
             legs: HashMap::new(),
         }
     }
 
-    /// A counter of this engine's sessions, for tests and metrics; take one.
+    /// A counter of this engine's sessions, for tests and metrics.
     pub fn gauge(&self) -> Gauge {
-        Gauge(Arc::clone(&self.context.census))
+        Gauge(Arc::downgrade(&self.context.census))
     }
 
     /// Carries out orders until the sender of `orders` is gone or the tasks are
@@ -130,7 +130,7 @@ impl Engine {
         let close = self.context.tasks.cancelled().child_token();
         let span = tracing::debug_span!("leg", leg = %id);
         let task = LegTask {
-            leg: Leg::new(self.context.clone(), notices_tx),
+            leg: Leg::new(Arc::clone(&self.context), notices_tx),
             id,
             inbox: self.inbox.clone(),
             close: close.clone(),

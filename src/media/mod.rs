@@ -9,6 +9,7 @@ pub mod engine;
 pub mod feed;
 pub mod gst;
 mod rtc;
+pub mod sim;
 pub mod sound;
 mod worker;
 

@@ -285,21 +285,22 @@ class App {
 
   #render() {
     const call = this.#call;
-    paint(describe({
+    const screen = describe({
       login: !this.#client && !this.#unreachable,
       station: this.#station,
       call,
       online: this.#client?.online === true,
       unreachable: this.#unreachable,
       last: this.#last,
-      newest: this.#messages.list.find((message) => message.incoming),
+      newest: this.#messages.list.find((message) => message.incoming && message.name === this.#station?.door.name),
       bellError: this.#bellError,
       picture: this.#picture,
-    }));
+    });
+    paint(screen);
     paintLogin(this.#loginError, this.#signingIn);
     this.#renderNotice();
     this.#renderMedia();
-    this.#renderAlerts();
+    this.#renderAlerts(screen.status);
   }
 
   #renderNotice() {
@@ -346,11 +347,11 @@ class App {
     }
   }
 
-  #renderAlerts() {
+  #renderAlerts(status) {
     const { phase, ringsThere, peer } = this.#call ?? {};
     if (phase === "ringing") {
       this.#sound.play("chime");
-      this.#alerts.ring(peer.name, word("ringingHint"));
+      this.#alerts.ring(status, peer.name);
     } else {
       if (phase === "calling" && ringsThere) this.#sound.play("ringBack");
       else if (this.#call) this.#sound.play("");

@@ -19,7 +19,7 @@ export function $(id) {
  * @property {string} outcome large line of the quiet screen
  * @property {string} more small line below it
  * @property {boolean} picture the living picture is there
- * @property {boolean} still the last picture may be shown
+ * @property {string} still when the last picture was taken; empty: there is none to show
  * @property {boolean} cameraChoice
  * @property {boolean} bell the demo's button
  * @property {boolean} muted
@@ -44,7 +44,8 @@ export function paint(screen) {
   use("ring-sign", state === "calling" ? "call" : "bell");
   text("outcome", screen.outcome);
   text("outcome-more", screen.more);
-  $("still").hidden = !screen.still;
+  $("last-picture").hidden = !screen.still;
+  text("still-time", screen.still);
   $("camera-chip").hidden = !screen.cameraChoice;
   $("bell").hidden = !screen.bell;
   $("camera").hidden = !screen.ownCamera;

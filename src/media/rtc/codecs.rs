@@ -120,14 +120,11 @@ fn codec(
     }
 }
 
-/// Which of our video codecs this is.
-pub(crate) fn video_codec(codec: &RTCRtpCodec) -> Option<VideoCodec> {
-    if codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_VP8) {
-        Some(VideoCodec::Vp8)
-    } else if codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_H264) {
-        Some(VideoCodec::H264)
-    } else {
-        None
+/// The name of a codec in `a=rtpmap`.
+pub(crate) fn name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::Vp8 => "VP8",
+        VideoCodec::H264 => "H264",
     }
 }
 
@@ -168,25 +165,4 @@ pub(crate) fn engine(
             .with(KeyFrameRequests::SLOT, KeyFrameRequests::default()),
     };
     Ok((engine, registry))
-}
-
-/// The negotiated payload type of our sound.
-pub(crate) fn sound(negotiated: &[RTCRtpCodecParameters]) -> Option<(u8, Option<VideoCodec>)> {
-    negotiated
-        .iter()
-        .find(|c| c.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_OPUS))
-        .map(|c| (c.payload_type, None))
-}
-
-/// The negotiated payload type of the codec that the camera encodes best.
-pub(crate) fn best_picture(
-    negotiated: &[RTCRtpCodecParameters],
-    pictures: &[VideoCodec],
-) -> Option<(u8, Option<VideoCodec>)> {
-    pictures.iter().find_map(|wanted| {
-        negotiated
-            .iter()
-            .find(|c| video_codec(&c.rtp_codec) == Some(*wanted))
-            .map(|c| (c.payload_type, Some(*wanted)))
-    })
 }

@@ -1,5 +1,6 @@
 //! A leg's media: its m-lines in order, its descriptions, its hold.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
@@ -21,7 +22,7 @@ use crate::media::VideoCodec;
 
 /// The media of one leg.
 pub(crate) struct Leg {
-    context: Context,
+    context: Arc<Context>,
     /// The camera's codecs when the leg began, best first.
     pictures: Vec<VideoCodec>,
     wish: Wish,
@@ -45,7 +46,7 @@ pub(crate) struct Leg {
 
 impl Leg {
     /// A leg without lines. It tells what happens to `notices`.
-    pub(crate) fn new(context: Context, notices: mpsc::Sender<Notice>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, notices: mpsc::Sender<Notice>) -> Self {
         Self {
             pictures: context.pictures.codecs(),
             context,

@@ -67,7 +67,6 @@ impl Default for Settings {
 }
 
 /// What every session of the process shares.
-#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) pictures: Arc<dyn Pictures>,

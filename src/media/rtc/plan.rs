@@ -1,6 +1,6 @@
 //! What to answer to each m-line of an offer (protocol section 7.2).
 
-use super::codecs::Medium;
+use super::codecs::{self, Medium};
 use super::line::Line;
 use super::sdp::{Description, Direction, Section};
 use crate::call::Wish;
@@ -96,13 +96,11 @@ impl Policy<'_> {
 
     fn speaks(&self, section: &Section, medium: Medium) -> bool {
         match medium {
-            Medium::Audio => section.has_codec("opus"),
-            Medium::Video => self.pictures.iter().any(|codec| {
-                section.has_codec(match codec {
-                    VideoCodec::Vp8 => "VP8",
-                    VideoCodec::H264 => "H264",
-                })
-            }),
+            Medium::Audio => section.payload_type("opus").is_some(),
+            Medium::Video => self
+                .pictures
+                .iter()
+                .any(|codec| section.payload_type(codecs::name(*codec)).is_some()),
         }
     }
 }

@@ -366,13 +366,10 @@ async fn count_requests(
     asked: watch::Sender<u64>,
 ) {
     while let Some(event) = track.poll().await {
-        match event {
-            // Only such requests come here: see `requests`.
-            TrackLocalEvent::OnRtcpPacket(packets) => {
-                counters.requested(packets.len());
-                asked.send_modify(|n| *n += 1);
-            }
-            _ => {}
+        // Only such requests come here: see `requests`.
+        if let TrackLocalEvent::OnRtcpPacket(packets) = event {
+            counters.requested(packets.len());
+            asked.send_modify(|n| *n += 1);
         }
     }
 }

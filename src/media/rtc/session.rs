@@ -20,7 +20,7 @@ use super::figures::Counters;
 use super::handler::{Handler, Transport};
 use super::receiver;
 use super::runtime::{HurriedRuntime, Hurry};
-use super::sdp::Direction;
+use super::sdp::{Description, Direction};
 use super::sender::{self, Negotiated};
 use super::watcher::{self, Notice};
 use super::{Context, Error, GATHERING, Settings};
@@ -189,7 +189,8 @@ impl Session {
             .await
             .map_err(Error::session("make an answer"))?;
         let text = self.describe(made).await?;
-        self.settle(answer.sends()).await;
+        self.keep_sender().await?;
+        self.settle(&text, answer.sends())?;
         Ok(text)
     }
 
@@ -200,17 +201,18 @@ impl Session {
     ///
     /// When it is refused.
     pub(crate) async fn apply(&self, answer: String, sending: bool) -> Result<(), Error> {
-        let answer = RTCSessionDescription::answer(answer).map_err(|e| self.refused(e))?;
+        let described =
+            RTCSessionDescription::answer(answer.clone()).map_err(|e| self.refused(e))?;
         if !self.transport.borrow().connected() {
             self.hurry.setting_up(true);
         }
         self.connection
             .get()
-            .set_remote_description(answer)
+            .set_remote_description(described)
             .await
             .map_err(|e| self.refused(e))?;
-        self.settle(sending).await;
-        Ok(())
+        self.keep_sender().await?;
+        self.settle(&answer, sending)
     }
 
     /// Ends the tasks, closes the sockets, tells the far end.
@@ -258,6 +260,13 @@ impl Session {
             .map_err(Error::session("change its direction"))
     }
 
+    /// After an exchange in which we do not send, webrtc-rs hides the sender, and
+    /// with it the only way to the state of the transport. The direction counts
+    /// when a description is made, and is written then each time.
+    async fn keep_sender(&self) -> Result<(), Error> {
+        self.direct(Direction::SendRecv).await
+    }
+
     /// Sets our description and waits for its candidates.
     async fn describe(&self, made: RTCSessionDescription) -> Result<String, Error> {
         let answers = made.sdp_type == RTCSdpType::Answer;
@@ -291,22 +300,26 @@ impl Session {
         }
     }
 
-    /// Publishes what the sender may send after an exchange.
-    async fn settle(&self, sending: bool) {
-        let Ok(parameters) = self.sender.get_parameters().await else {
-            return;
+    /// Publishes what may be sent after an exchange. `answer` is the description
+    /// that settled it: it names what both sides take, and under which number.
+    fn settle(&self, answer: &str, sending: bool) -> Result<(), Error> {
+        let answer = Description::parse(answer)?;
+        let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
+        let (payload_type, picture) = match self.medium {
+            Medium::Audio => (numbered("opus"), None),
+            Medium::Video => self
+                .pictures
+                .iter()
+                .find_map(|codec| Some((Some(numbered(codecs::name(*codec))?), Some(*codec))))
+                .unwrap_or_default(),
         };
-        let codecs = &parameters.rtp_parameters.codecs;
-        let chosen = match self.medium {
-            Medium::Audio => codecs::sound(codecs),
-            Medium::Video => codecs::best_picture(codecs, &self.pictures),
-        };
-        self.negotiated
-            .send_replace(chosen.map(|(payload_type, picture)| Negotiated {
-                payload_type,
-                picture,
-                sending,
-            }));
+        let negotiated = payload_type.map(|payload_type| Negotiated {
+            payload_type,
+            picture,
+            sending,
+        });
+        self.negotiated.send_replace(negotiated);
+        Ok(())
     }
 
     fn refused(&self, source: webrtc::error::Error) -> Error {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::request::{OnWire, Reply, Request, json};
 use super::session::Granted;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, innermost, no_connection};
 use super::{Error, Login};
 use crate::secret::Secret;
 use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subscription, status};
@@ -73,7 +73,7 @@ impl Rest {
             // The WebSocket would not go through it either.
             .no_proxy()
             .build()
-            .map_err(|error| Error::Tls(chain(&error)))?;
+            .map_err(|error| Error::Tls(innermost(&error)))?;
         Ok(Self {
             http,
             server: server.to_owned(),
@@ -293,24 +293,10 @@ impl Rest {
                 "the server {server} did not answer within {seconds} s (tried to {what}); trying again"
             )
         } else {
-            let cause = chain(&error.without_url());
-            format!(
-                "the server {server} cannot be reached ({cause}); check its address and the network"
-            )
+            no_connection(&format!("the server {server}"), &error.without_url())
         };
         Trouble::unreachable(message)
     }
-}
-
-/// The innermost cause: "connection refused" rather than "error sending request".
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut cause = error.source();
-    let mut text = error.to_string();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }
 
 /// For messages: "refused to ...".

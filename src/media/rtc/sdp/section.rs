@@ -150,13 +150,14 @@ impl Section {
         }
     }
 
-    /// The formats name this codec, as `VP8` in `a=rtpmap:96 VP8/90000`.
-    pub(crate) fn has_codec(&self, name: &str) -> bool {
-        self.lines.iter().any(|line| {
-            line.strip_prefix("a=rtpmap:")
-                .and_then(|l| l.split_once(' '))
-                .and_then(|(_, codec)| codec.split('/').next())
-                .is_some_and(|codec| codec.eq_ignore_ascii_case(name))
+    /// The first payload type of this codec: 96 for `VP8` in
+    /// `a=rtpmap:96 VP8/90000`.
+    pub(crate) fn payload_type(&self, codec: &str) -> Option<u8> {
+        self.lines.iter().find_map(|line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            let name = name.split('/').next()?;
+            let number = number.parse().ok().filter(|n| *n < 128)?;
+            name.eq_ignore_ascii_case(codec).then_some(number)
         })
     }
 

@@ -22,8 +22,10 @@ pub(crate) fn is_sdes_extension(line: &str) -> bool {
 ///
 /// * A BUNDLE group of that one mid is written: without it the session answers
 ///   with port 0.
-/// * `inactive` is shown to the session as `sendonly` in offers: the session
-///   would stop its transceiver for good and skip the candidates.
+/// * An offer of an m-line on which the far end does not receive is shown as
+///   `sendrecv`: on `inactive` the session would stop its transceiver for good and
+///   skip the candidates, and on a first `sendonly` it would make a second one
+///   beside ours. What is answered is set at the session, not here.
 /// * Candidates that cannot be used are left out: TCP, component 2 (RTCP is
 ///   multiplexed), mDNS names (those peers are found by their own checks).
 ///
@@ -42,9 +44,9 @@ pub(crate) fn session_text(
     });
     section.set_attribute("mid", mid);
     let direction = description.direction(&section);
-    let shown = match (kind, direction) {
-        (Kind::Offer, Direction::Inactive) => Direction::SendOnly,
-        _ => direction,
+    let shown = match kind {
+        Kind::Offer if !direction.receives() => Direction::SendRecv,
+        Kind::Offer | Kind::Answer => direction,
     };
     section.set_direction(shown);
 
