@@ -24,6 +24,7 @@
 pub mod call;
 pub mod clock;
 pub mod config;
+pub mod gateway;
 pub mod media;
 pub mod panel;
 pub mod report;

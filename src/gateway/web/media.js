@@ -273,13 +273,3 @@ export function wantsVideo(sdp) {
   return video !== undefined && !/^m=video 0 /.test(video) &&
     !/^a=(sendonly|inactive)\s*$/m.test(video);
 }
-
-/**
- * Whether an offer promises a picture.
- * @param {string} sdp
- */
-export function offersVideo(sdp) {
-  const video = sdp.split(/^(?=m=)/m).find((part) => part.startsWith("m=video "));
-  return video !== undefined && !/^m=video 0 /.test(video) &&
-    !/^a=(recvonly|inactive)\s*$/m.test(video);
-}
