@@ -8,6 +8,7 @@ use std::fs;
 
 use config_bench::{Bench, account, lines, one_user, with_gateway};
 use doorstation::config;
+use proptest::prelude::*;
 
 #[test]
 fn every_mistake_is_told_at_once_with_its_line_and_what_to_do() {
@@ -314,4 +315,32 @@ fn a_file_that_cannot_be_used_says_why() {
         large.to_string().ends_with("is larger than 1048576 bytes"),
         "{large}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_file_makes_the_reader_panic_and_each_is_right_or_has_a_mistake(
+        at in any::<prop::sample::Index>(),
+        length in 0usize..40,
+        instead in prop_oneof![
+            Just(String::new()),
+            "[\\[\\]=\"'\n.,{}0-9a-z-]{0,12}",
+            "\\PC{0,6}",
+        ],
+    ) {
+        let example = include_str!("../board/example.toml");
+        let start = at.index(example.len());
+        let end = (start + length).min(example.len());
+        let (Some(before), Some(after)) = (example.get(..start), example.get(end..)) else {
+            return Ok(());
+        };
+        let bench = Bench::new();
+        if let Err(faults) = bench.load(&format!("{before}{instead}{after}")) {
+            let lines = example.lines().count() + 13;
+            prop_assert!(faults.iter().all(|fault| fault.line <= lines && !fault.what.is_empty()));
+            prop_assert!(faults.count() > 0);
+        }
+    }
 }

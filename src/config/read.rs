@@ -186,7 +186,7 @@ fn alsa_name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
 }
 
 fn panel(table: &mut Table<'_, '_>) -> Panel {
-    /// What issue after issue will bring; named so that nobody looks for a typing error.
+    /// Kinds of later versions: named, so that nobody looks for a typing error.
     const LATER: [&str; 3] = ["auto", "gpiocdev", "rppal"];
     if let Some(kind) = table.text("kind")
         && kind.value != "sim"
