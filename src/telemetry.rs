@@ -79,10 +79,29 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
             let journal = journal.with_field_prefix(None);
             registry.with(filter).with(journal).try_init()
         }
+        LogFormat::Text if io::IsTerminal::is_terminal(&io::stderr()) => {
+            text(filter, || FreshLine(io::stderr())).try_init()
+        }
         LogFormat::Text => text(filter, io::stderr).try_init(),
         LogFormat::Json => json(filter, io::stderr).try_init(),
     }
     .map_err(Error::Twice)
+}
+
+/// Begins each record on an empty line: the demo's living line may stand there.
+struct FreshLine<W>(W);
+
+impl<W: io::Write> io::Write for FreshLine<W> {
+    /// A record comes in one piece.
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        const ERASE: &[u8] = b"\r\x1b[K";
+        self.0.write_all(&[ERASE, record].concat())?;
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn text<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
@@ -219,6 +238,25 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("write a level such as info"), "{error}");
+    }
+
+    #[test]
+    fn a_record_erases_what_stands_in_its_line() {
+        let out = Shared::default();
+        let writer = out.clone();
+        let to = move || FreshLine(writer.clone());
+        let subscriber = text(filter_of("info").unwrap(), to);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("one");
+            tracing::info!("two");
+        });
+        let log = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let records: Vec<_> = log.split("\r\x1b[K").collect();
+        assert_eq!(records.len(), 3, "{log:?}");
+        assert!(
+            records[0].is_empty() && records[1].ends_with("one\n"),
+            "{log:?}"
+        );
     }
 
     fn message(line: &str) -> String {

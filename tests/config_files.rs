@@ -12,7 +12,7 @@ use std::time::Duration;
 use config_bench::{ACCOUNT, Bench, ONE_USER, lines, targets, with_gateway};
 use doorstation::call::Wish;
 use doorstation::config;
-use doorstation::config::checked::{CameraSource, Language, PanelKind, Password, Tls};
+use doorstation::config::checked::{CameraSource, PanelKind, Password, Tls};
 
 #[test]
 fn the_full_example_is_right_and_means_what_it_says() {
@@ -23,7 +23,6 @@ fn the_full_example_is_right_and_means_what_it_says() {
     let checked = bench.load(include_str!("../board/example.toml")).unwrap();
 
     assert_eq!(checked.station.name, "Front door");
-    assert_eq!(checked.station.language, Language::English);
     assert_eq!(
         targets(&checked),
         [
@@ -75,7 +74,6 @@ fn the_full_example_is_right_and_means_what_it_says() {
     assert_eq!((checked.camera.width, checked.camera.height), (1280, 720));
     assert_eq!(checked.camera.bit_rate, 1_500_000);
     assert_eq!(checked.sound.capture.as_deref(), Some("plughw:CARD=Device"));
-    assert_eq!(checked.sound.tone_volume_percent, 100);
     assert_eq!(checked.panel.kind, PanelKind::Sim);
     assert_eq!(checked.log.level, "info");
 }

@@ -36,17 +36,6 @@ pub struct Checked {
 pub struct Station {
     /// What people call the door, up to 64 characters.
     pub name: String,
-    /// What the station says is in this language.
-    pub language: Language,
-}
-
-/// The languages of the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// `en`
-    English,
-    /// `de`
-    German,
 }
 
 /// `[call]`
@@ -175,8 +164,6 @@ pub struct Sound {
     pub capture: Option<String>,
     /// ALSA's name of the speaker; `None` where there is none.
     pub playback: Option<String>,
-    /// How loud the door's own tones are, of their full level.
-    pub tone_volume_percent: u8,
 }
 
 /// `[panel]`

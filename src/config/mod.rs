@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, read once, before any port or device opens.
 //!
-//! * [`raw`] is the file as written: tables, keys and values with their places.
+//! * `raw` is the file as written: tables, keys and values with their places.
 //! * [`checked`] is the file as used: names, durations and secrets that cannot be
 //!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
 //!

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Surroundings;
 use super::checked::{
-    Call, Camera, CameraSource, Checked, HOME, Language, Log, Panel, PanelKind, Sound, Station,
+    Call, Camera, CameraSource, Checked, HOME, Log, Panel, PanelKind, Sound, Station,
 };
 use super::fault::nearest;
 use super::people::{self, Server};
@@ -59,13 +59,8 @@ pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Check
 
 fn station(table: &mut Table<'_, '_>) -> Station {
     let name = name(table, "name").unwrap_or_else(|| "Front door".into());
-    let languages = [("en", Language::English), ("de", Language::German)];
-    let language = table.choice("language", &languages);
     table.finish();
-    Station {
-        name,
-        language: language.map_or(Language::English, |at| at.value),
-    }
+    Station { name }
 }
 
 fn call(table: &mut Table<'_, '_>, servers: &[Server]) -> Call {
@@ -174,14 +169,6 @@ fn sound(table: &mut Table<'_, '_>) -> Sound {
     let sound = Sound {
         capture: alsa_name(table, "capture"),
         playback: alsa_name(table, "playback"),
-        tone_volume_percent: u8::try_from(number(
-            table,
-            "tone_volume_percent",
-            0..=100,
-            " percent",
-            100,
-        ))
-        .expect("at most 100"),
     };
     table.finish();
     sound
@@ -199,7 +186,7 @@ fn alsa_name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
 }
 
 fn panel(table: &mut Table<'_, '_>) -> Panel {
-    /// What issue after issue will bring; named so that nobody looks for a typing error.
+    /// Kinds of later versions: named, so that nobody looks for a typing error.
     const LATER: [&str; 3] = ["auto", "gpiocdev", "rppal"];
     if let Some(kind) = table.text("kind")
         && kind.value != "sim"
