@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::utf8_percent_encode;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use super::request::{OnWire, Reply, Request, json};
+use super::request::{OnWire, Reply, Request, UNRESERVED, json};
 use super::session::Granted;
 use super::trouble::{Trouble, innermost, no_connection};
 use super::{Error, Login};
@@ -155,7 +156,10 @@ impl Rest {
     /// The query that the notification socket of a token scheme carries.
     pub(super) fn channel_query(&self) -> String {
         match &self.login {
-            Login::Bearer { token } => format!("?access_token={}", token.expose()),
+            Login::Bearer { token } => {
+                let token = utf8_percent_encode(token.expose(), UNRESERVED);
+                format!("?access_token={token}")
+            }
             Login::Basic { .. } | Login::Hmac { .. } => String::new(),
         }
     }
