@@ -22,9 +22,9 @@ use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subs
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The connection alone (our choice).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the idle time-outs of common servers (60 s and more), so that a request
-/// seldom meets a connection that is just being closed (our choice).
-const IDLE: Duration = Duration::from_secs(40);
+/// Below the idle time-outs of servers (our gateway: 10 s), so that a request does
+/// not meet a connection that is just being closed (our choice).
+const IDLE: Duration = Duration::from_secs(8);
 /// The longest reply that is read (our choice; replies are below 2 KiB).
 const LONGEST_REPLY: usize = 64 * 1024;
 /// The longest path that a server may give us (our choice).
