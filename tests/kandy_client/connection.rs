@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorstation::call::{Connection, Input, Sdp, Signal};
-use doorstation::signalling::kandy::Client;
+use doorstation::secret::Secret;
+use doorstation::signalling::kandy::{Client, Login};
 use doorstation::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -22,7 +23,7 @@ async fn it_logs_in_opens_its_socket_and_pings() {
     );
     // base64 of alice@demo.local:correct horse
     assert_eq!(
-        subscribe.authorization,
+        subscribe.header("authorization"),
         "Basic YWxpY2VAZGVtby5sb2NhbDpjb3JyZWN0IGhvcnNl"
     );
     assert_eq!(
@@ -31,9 +32,65 @@ async fn it_logs_in_opens_its_socket_and_pings() {
             "localization": "English_US", "useTurn": false, "notificationType": "WebSocket",
             "supported": ["RingingFeedback"]}})
     );
-    assert_eq!(station.server.request("open").await.path, "C1");
+    let open = station.server.request("open").await;
+    assert_eq!(open.path, "/notification/websocket/C1");
     let ping = station.server.request("frame").await;
     assert_eq!(ping.body, json!({"message_type": "ping"}));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn an_hmac_token_is_for_the_login_and_a_session_for_all_else() {
+    let mut station = Station::new().await;
+    let mut settings = station.settings();
+    settings.login = Login::Hmac {
+        token: Secret::new("t0ken"),
+    };
+    station.run_with(settings);
+    station.until_connected().await;
+    let subscribe = station.server.request("subscribe").await;
+    assert_eq!(subscribe.header("x-token"), "t0ken");
+    assert_eq!(subscribe.header("authorization"), "");
+    station.start("b", "bob@demo.local").await;
+    let start = station.server.request("callStart").await;
+    // The usual reply names this session.
+    assert_eq!(start.header("x-session"), "C1");
+    assert_eq!(start.header("x-token"), "");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_bearer_token_is_on_requests_and_on_the_socket() {
+    let mut station = Station::new().await;
+    let mut settings = station.settings();
+    settings.login = Login::Bearer {
+        token: Secret::new("t0ken+/="),
+    };
+    station.run_with(settings);
+    station.until_connected().await;
+    let subscribe = station.server.request("subscribe").await;
+    assert_eq!(subscribe.header("authorization"), "Bearer t0ken+/=");
+    let open = station.server.request("open").await;
+    assert_eq!(
+        open.path,
+        "/notification/websocket/C1?access_token=t0ken%2B%2F%3D"
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn an_authname_replaces_the_user_in_the_credentials_only() {
+    let mut station = Station::new().await;
+    let mut settings = station.settings();
+    settings.login = Login::Basic {
+        password: Secret::new("p"),
+        authname: Some("door".to_owned()),
+    };
+    station.run_with(settings);
+    let subscribe = station.server.request("subscribe").await;
+    // base64 of door:p
+    assert_eq!(subscribe.header("authorization"), "Basic ZG9vcjpw");
+    assert!(subscribe.path.contains("/user/alice@demo.local/"));
     station.stop().await;
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::serve::Listener;
@@ -31,8 +31,8 @@ pub(crate) struct Seen {
     pub(crate) kind: String,
     /// Path and query.
     pub(crate) path: String,
-    /// `Authorization`.
-    pub(crate) authorization: String,
+    /// All of them.
+    pub(crate) headers: HeaderMap,
     /// `null` without a body.
     pub(crate) body: Value,
 }
@@ -67,6 +67,14 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     events: std::sync::atomic::AtomicU32,
+}
+
+impl Seen {
+    /// The value of a header, empty if it is missing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
 }
 
 impl Server {
@@ -208,12 +216,10 @@ async fn request(
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let kind = kind(&method, path, &body);
-    let authorization = headers.get(header::AUTHORIZATION);
-    let authorization = authorization.map_or("", |value| value.to_str().unwrap());
     shared.seen.lock().unwrap().push_back(Seen {
         kind: kind.clone(),
         path: path.to_owned(),
-        authorization: authorization.to_owned(),
+        headers,
         body: body.clone(),
     });
     shared.news.notify_waiters();
@@ -274,7 +280,7 @@ fn kind(method: &Method, path: &str, body: &Value) -> String {
 
 async fn channel(
     State(shared): State<Arc<Shared>>,
-    Path(channel): Path<String>,
+    uri: Uri,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if let Some(http) = shared.refusals.lock().unwrap().pop_front() {
@@ -283,7 +289,7 @@ async fn channel(
     upgrade.on_upgrade(move |socket| async move {
         let (orders, taken) = mpsc::unbounded_channel();
         *shared.socket.lock().unwrap() = Some(orders);
-        note(&shared, "open", channel, Value::Null);
+        note(&shared, "open", uri.to_string(), Value::Null);
         serve_socket(&shared, socket, taken).await;
     })
 }
@@ -324,7 +330,7 @@ fn note(shared: &Shared, kind: &str, path: String, body: Value) {
     shared.seen.lock().unwrap().push_back(Seen {
         kind: kind.to_owned(),
         path,
-        authorization: String::new(),
+        headers: HeaderMap::new(),
         body,
     });
     shared.news.notify_waiters();

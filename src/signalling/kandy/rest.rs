@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::utf8_percent_encode;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use super::request::{OnWire, Reply, Request, json};
+use super::request::{OnWire, Reply, Request, UNRESERVED, json};
 use super::session::Granted;
 use super::trouble::{Trouble, innermost, no_connection};
 use super::{Error, Login};
@@ -21,9 +22,9 @@ use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subs
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The connection alone (our choice).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the idle time-outs of common servers (60 s and more), so that a request
-/// seldom meets a connection that is just being closed (our choice).
-const IDLE: Duration = Duration::from_secs(40);
+/// Below the idle time-outs of servers (our gateway: 10 s), so that a request does
+/// not meet a connection that is just being closed (our choice).
+const IDLE: Duration = Duration::from_secs(8);
 /// The longest reply that is read (our choice; replies are below 2 KiB).
 const LONGEST_REPLY: usize = 64 * 1024;
 /// The longest path that a server may give us (our choice).
@@ -155,7 +156,10 @@ impl Rest {
     /// The query that the notification socket of a token scheme carries.
     pub(super) fn channel_query(&self) -> String {
         match &self.login {
-            Login::Bearer { token } => format!("?access_token={}", token.expose()),
+            Login::Bearer { token } => {
+                let token = utf8_percent_encode(token.expose(), UNRESERVED);
+                format!("?access_token={token}")
+            }
             Login::Basic { .. } | Login::Hmac { .. } => String::new(),
         }
     }
