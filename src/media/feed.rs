@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 
-use super::VideoCodec;
+use super::{Tone, VideoCodec};
 
 /// One encoded picture (an H264 access unit in Annex B, or a VP8 frame).
 #[derive(Clone, Debug)]
@@ -96,6 +96,9 @@ pub trait Voices: Send + Sync {
     /// A new voice at the speaker, not audible until
     /// [`Voice::set_audible`] says so.
     fn speaker(&self) -> Box<dyn Voice>;
+
+    /// Plays a tone at the speaker until told otherwise; `None` is silence.
+    fn play(&self, tone: Option<Tone>);
 }
 
 /// One far end at the door's speaker. It ends when it is dropped.

@@ -5,8 +5,11 @@
 //! [`Input::Device`](crate::call::Input::Device) to the station's inbox.
 
 mod device;
+pub mod engine;
 pub mod feed;
 pub mod gst;
+mod rtc;
+pub mod sim;
 pub mod sound;
 mod worker;
 

@@ -171,6 +171,11 @@ impl Voices for Sound {
             }
         }
     }
+
+    fn play(&self, tone: Option<Tone>) {
+        // The method of the same name above.
+        Sound::play(self, tone);
+    }
 }
 
 /// One card under watch: its thread says when frames move, the watch says when
