@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use crate::call::{
-    AccountId, Calls, Event, Input, LegId, Output, SignalOrder, View,
-};
+use crate::call::{AccountId, Calls, Event, Input, LegId, Output, SignalOrder, View};
 use crate::media::{self, Tone};
 use crate::tasks::Tasks;
 use crate::{clock, panel, signalling, story};
@@ -84,7 +82,8 @@ impl Station {
 
     fn step(&mut self, input: Input, legs: &mut Legs) {
         if let Input::Incoming(incoming) = &input {
-            legs.0.insert(incoming.leg.clone(), incoming.account.clone());
+            legs.0
+                .insert(incoming.leg.clone(), incoming.account.clone());
         }
         for output in self.calls.handle(input, clock::now()) {
             match output {
@@ -111,7 +110,9 @@ impl Station {
             | SignalOrder::Update(_)
             | SignalOrder::Respond(_) => legs.0.get(&leg).cloned(),
         };
-        let adapter = account.as_ref().and_then(|account| self.accounts.get(account));
+        let adapter = account
+            .as_ref()
+            .and_then(|account| self.accounts.get(account));
         let Some(adapter) = adapter else {
             return error!(%leg, "no account carries this leg; the order is lost");
         };

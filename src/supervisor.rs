@@ -90,7 +90,10 @@ impl Supervisor {
             part.stop().await;
         }
         // Only a part that was left behind can still be in here.
-        if tokio::time::timeout(GRACE, self.watch.stop()).await.is_err() {
+        if tokio::time::timeout(GRACE, self.watch.stop())
+            .await
+            .is_err()
+        {
             warn!("the process ends with a part still running");
         }
         ended.map_or(Ok(()), |part| Err(Ended { part }))
@@ -142,7 +145,10 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         supervisor.run(stop).await.expect("asked to stop");
-        assert_eq!(*log.lock().expect("no panic"), ["panel", "station", "gateway"]);
+        assert_eq!(
+            *log.lock().expect("no panic"),
+            ["panel", "station", "gateway"]
+        );
     }
 
     #[tokio::test]
