@@ -41,6 +41,7 @@ pub(super) fn run(mut microphone: Microphone, stop: &Stop) {
     let mut pause = FIRST_PAUSE;
     let mut line = Line::new();
     loop {
+        microphone.watched.enter();
         match Capture::open(&microphone.name) {
             Ok(card) => {
                 info!(pcm = microphone.name, "microphone opened");
@@ -109,7 +110,6 @@ fn follow(
     let mut xruns = 0;
     line.resume();
     while !stop.is_set() {
-        microphone.watched.enter();
         let frames = card.read(&mut line.samples[line.held..], PATIENCE)?;
         if card.xruns() > xruns {
             xruns = card.xruns();

@@ -162,6 +162,11 @@ impl JitterBuffer {
         self.depth = TARGET_AT_START;
     }
 
+    /// Nothing was pushed since the start or the latest [`JitterBuffer::reset`].
+    pub(super) fn is_new(&self) -> bool {
+        self.newest.is_none()
+    }
+
     /// A packet of `samples` samples arrived.
     pub(super) fn push(
         &mut self,

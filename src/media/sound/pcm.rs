@@ -30,6 +30,7 @@ const FORMATS: [Format; 2] = [Format::S16LE, Format::S32LE];
 /// A PCM in a shape that we can do.
 struct Card {
     pcm: PCM,
+    direction: Direction,
     shape: Shape,
     /// One block as the card has it.
     raw: Vec<u8>,
@@ -67,6 +68,7 @@ impl Card {
         Ok(Self {
             raw: vec![0; BLOCK * shape.frame_bytes()],
             shape,
+            direction,
             pcm,
             progress: clock::now(),
             xruns: 0,
@@ -112,7 +114,12 @@ impl Card {
         self.check_stall()?;
         self.pcm
             .try_recover(error, true)
-            .map_err(|error| words(&error))
+            .map_err(|error| words(&error))?;
+        // Playback starts by itself once enough is written.
+        if self.direction == Direction::Capture && self.pcm.state() == State::Prepared {
+            self.pcm.start().map_err(|error| words(&error))?;
+        }
+        Ok(())
     }
 }
 
@@ -214,9 +221,6 @@ impl Capture {
             }
             Err(error) => {
                 card.recover(error)?;
-                if card.pcm.state() == State::Prepared {
-                    card.pcm.start().map_err(|error| words(&error))?;
-                }
                 Ok(0)
             }
         }
