@@ -35,6 +35,10 @@ use crate::tasks::Tasks;
 /// is later gets `Lagged` and asks for a key frame; nobody else waits.
 const FEED_LENGTH: usize = 8;
 
+/// Pictures that may still be on their way through queue and encoder when a valve
+/// opens again: left over from before, of no use to a decoder that begins.
+const LEFT_OVER: u64 = 4;
+
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -147,6 +151,8 @@ struct Track {
     bytes: AtomicU64,
     /// Sum of encoding times, ns.
     encoding: AtomicU64,
+    /// How many pictures to hold back at most, until a key frame comes.
+    left_over: AtomicU64,
 }
 
 /// What the source gave.
@@ -262,7 +268,7 @@ impl Pictures for Camera {
         };
         // Listening begins before the valve opens: the key frame is not missed.
         let frames = track.frames.subscribe();
-        self.inner.follow(codec);
+        self.inner.follow(track);
         let follower = Follower {
             inner: self.inner.clone(),
             codec,
@@ -303,10 +309,11 @@ impl Inner {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn follow(&self, codec: VideoCodec) {
-        if let Some(state) = self.branches().get_mut(&codec) {
+    fn follow(&self, track: &Track) {
+        if let Some(state) = self.branches().get_mut(&track.encoder.codec) {
             state.followers += 1;
             if let (1, Some(branch)) = (state.followers, &state.live) {
+                track.left_over.store(LEFT_OVER, Relaxed);
                 branch.open();
             }
         }
@@ -354,6 +361,7 @@ impl Track {
             key_frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             encoding: AtomicU64::new(0),
+            left_over: AtomicU64::new(0),
         }
     }
 
@@ -369,6 +377,14 @@ impl Track {
         self.encoded_out.fetch_add(1, Relaxed);
         self.bytes.fetch_add(frame.data.len() as u64, Relaxed);
         self.key_frames.fetch_add(u64::from(frame.key), Relaxed);
+        if frame.key {
+            self.left_over.store(0, Relaxed);
+        } else {
+            let fewer = |count: u64| count.checked_sub(1);
+            if self.left_over.fetch_update(Relaxed, Relaxed, fewer).is_ok() {
+                return;
+            }
+        }
         // Nobody listens while the valve closes: no matter.
         let _ = self.frames.send(Arc::new(frame));
     }

@@ -210,9 +210,7 @@ impl Watched {
 
     /// The thread goes to its card.
     fn enter(&self) {
-        let _ = self
-            .latest
-            .compare_exchange(0, self.now(), Relaxed, Relaxed);
+        self.latest.store(self.now(), Relaxed);
     }
 
     /// Frames moved.
