@@ -23,8 +23,10 @@
 
 pub mod call;
 pub mod clock;
+pub mod gateway;
 pub mod media;
 pub mod panel;
+pub mod secret;
 pub mod signalling;
 pub mod tasks;
 pub mod wire;
