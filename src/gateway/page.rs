@@ -36,7 +36,6 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "call.js" => JS,
     "icon-ringing.svg" => SVG,
     "icon.svg" => SVG,
-    "icons.svg" => SVG,
     "index.html" => HTML,
     "kandy.js" => JS,
     "leg.js" => JS,

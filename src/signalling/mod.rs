@@ -5,6 +5,9 @@
 //! calls; it owns everything about being connected: login, renewal, WebSocket,
 //! retries, keep-alive of calls (audit).
 
+pub mod backoff;
+pub mod kandy;
+
 use crate::call::{LegId, SignalOrder};
 
 /// What the station wants of the adapter that owns the leg.

@@ -5,6 +5,7 @@
 //! Section numbers in comments are those of `docs/kandy-link.md`.
 
 pub mod address;
+mod lenient;
 mod notification;
 mod request;
 mod response;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CustomParameter;
+use super::{CustomParameter, lenient};
 
 /// One text frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +19,10 @@ pub struct Notification {
     /// What happened.
     pub event_type: EventType,
     /// Unique; clients drop repeats. A missing id counts as one value.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub event_id: String,
     /// Milliseconds since the epoch, as text; clients ignore it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub time: String,
     /// Who calls whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,11 @@ pub struct Notification {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub custom_parameters: Vec<CustomParameter>,
     /// With `gone`: seconds before coming back (5.2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
 }
 
@@ -78,14 +82,19 @@ pub enum EventType {
 #[serde(rename_all = "camelCase", default)]
 pub struct CallNotificationParams {
     /// The original caller, bare `u@d`.
+    #[serde(deserialize_with = "lenient::text")]
     pub caller_display_number: String,
     /// The caller's name.
+    #[serde(deserialize_with = "lenient::text")]
     pub caller_name: String,
     /// The original callee, bare `u@d`.
+    #[serde(deserialize_with = "lenient::text")]
     pub callee_display_number: String,
     /// The other party as the receiver sees it.
+    #[serde(deserialize_with = "lenient::text")]
     pub remote_display_number: String,
     /// Its name.
+    #[serde(deserialize_with = "lenient::text")]
     pub remote_name: String,
 }
 
@@ -94,9 +103,14 @@ pub struct CallNotificationParams {
 #[serde(rename_all = "camelCase", default)]
 pub struct SessionParams {
     /// The event type again; harmless.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        deserialize_with = "lenient::text",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub kind: String,
     /// The receiver's own leg.
+    #[serde(deserialize_with = "lenient::text")]
     pub session_data: String,
     /// On `call`: what the receiver may do (`answer`, `reject`, `forward`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -104,14 +118,27 @@ pub struct SessionParams {
     /// Offer or answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sdp: Option<String>,
-    /// On `callEnd`: the SIP code, as text.
+    /// How `sdp` is packed (`compressed`, `url`); absent when it is plain, which is
+    /// the only form that we send or take.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub sdp_format: Option<String>,
+    /// On `callEnd`: the SIP code, as text.
+    #[serde(
+        deserialize_with = "lenient::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub status_code: Option<String>,
     /// On `callEnd`: a sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub reason_text: Option<String>,
     /// On glare: seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
     /// Trickle candidates, as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +150,7 @@ pub struct SessionParams {
 #[serde(rename_all = "camelCase", default)]
 pub struct Dispositions {
     /// The receiver's own leg.
+    #[serde(deserialize_with = "lenient::text")]
     pub session_data: String,
     /// `reject`, `forward`.
     pub actions: Vec<String>,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient;
+
 /// Reply to subscribe, renew and unsubscribe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,12 +25,16 @@ pub struct SubscribeReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_params: Option<SubscriptionParams>,
     /// Seconds to wait, with status 503.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
 }
 
 /// What was granted (3.1).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionParams {
     /// Seconds; renewal is timed from this.
@@ -49,6 +55,16 @@ pub struct SubscriptionParams {
     /// Short-lived TURN login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn_credentials: Option<TurnCredentials>,
+}
+
+impl std::fmt::Debug for SubscriptionParams {
+    /// Without channel and session: whoever knows them is let in.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SubscriptionParams")
+            .field("expires", &self.expires)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A short-lived TURN login.
@@ -88,7 +104,11 @@ pub struct CallControlReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Seconds, with glare (49) or busy (503).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<u64>,
 }
 

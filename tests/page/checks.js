@@ -197,7 +197,7 @@ const stories = {
     equal([refused, station.requests.length], [1, 1]);
   },
 
-  async "an incoming call is told to ring at once, and a repeated event does nothing"() {
+  async "an incoming call is told to ring at once, and rings once"() {
     const { station, client, events } = await connected();
     const call = {
       notificationMessage: {
@@ -216,6 +216,18 @@ const stories = {
     equal(station.requests.at(-1).body, { callControlRequest: { type: "ringing" } });
     await client.stop();
     equal(station.asked("DELETE").length, 1); // only the subscription: it rings on elsewhere
+  },
+
+  async "an event that comes twice counts once"() {
+    const { station, client } = await connected();
+    const leg = await client.call({ address: "door@demo.local", name: "Door" }, "offer");
+    let rings = 0;
+    leg.addEventListener("ringing", () => (rings += 1));
+    for (const eventId of ["r1", "r1", "r2"]) {
+      station.send({ notificationMessage: { eventType: "ringing", eventId, sessionParams: { sessionData: "LA" } } });
+    }
+    equal(rings, 2);
+    await client.stop();
   },
 
   async "an answered call is audited every 25 s until it ends"() {

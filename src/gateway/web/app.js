@@ -268,7 +268,8 @@ class App {
   }
 
   #toggleMute() {
-    this.#call?.media.setMuted(!this.#call.media.muted);
+    const media = this.#call?.media;
+    media?.setMuted(!media.muted && !media.unheard);
   }
 
   async #pressBell() {
@@ -310,12 +311,12 @@ class App {
       paintNotice({ text: "alsoRinging" }, this.#waiting.peer);
     } else if (inCall && this.#unreachable) {
       paintNotice({ text: "lostInCall" });
-    } else if (inCall && media.camera === "refused") {
+    } else if (inCall && (media.camera === "refused" || media.camera === "missing")) {
       paintNotice({ text: "noticeCameraDenied" });
     } else {
       this.#notice = this.#client
         ? firstNotice({
-            microphone: media?.microphone === "refused" ? "denied" : this.#permissions.microphone,
+            microphone: media?.unheard ? media.microphone : this.#permissions.microphone,
             sound: this.#sound.unlocked && !this.#picture.silent,
             inCall: Boolean(this.#call),
           })

@@ -28,7 +28,7 @@ export function describe(now) {
     still: quiet && picture.stillTime ? word("pictureOf", { moment: moment(picture.stillTime) }) : "",
     cameraChoice: state === "idle" || (state === "ringing" && call.takesVideo),
     bell: state === "idle" && station?.demo === true,
-    muted: call !== null && (call.media.muted || call.media.microphone === "refused"),
+    muted: call !== null && (call.media.muted || call.media.unheard),
     ownCamera: call?.media.camera === "live",
     cameraPaused: call?.media.cameraPaused === true,
     ready: now.online,
@@ -62,10 +62,10 @@ function statusOf(state, { call, station, online }) {
   }
 }
 
-function talking({ state, muted, microphone }) {
+function talking({ state, muted, microphone, unheard }) {
   if (state === "new") return { sign: "voice", status: word("connectingMedia") };
   if (state === "unstable") return { sign: "fault", status: word("unstable") };
-  if (microphone === "refused") return { sign: "voice", status: word("noMicrophoneCall") };
+  if (unheard) return { sign: "voice", status: word("noMicrophoneCall") };
   if (muted) return { sign: "voice", status: word("listening") };
   if (microphone === "waiting") return { sign: "voice", status: word("waitingMicrophone") };
   return { sign: "voice", status: word("talkNow") };

@@ -1,0 +1,70 @@
+//! Reading what other servers might send: a number where a text is due, `null`
+//! where nothing is. What was read is written strictly.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A text; a number or a truth value becomes its text, `null` the empty text.
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    optional_text(from).map(Option::unwrap_or_default)
+}
+
+/// The same, with `null` as `None`.
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Bool(truth) => Ok(Some(truth.to_string())),
+        Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("expected a text")),
+    }
+}
+
+/// Seconds, as a number or as the text of one; anything else is no statement.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::wire::{Envelope, SubscribeResponse};
+
+    #[test]
+    fn numbers_and_nulls_are_taken_where_texts_are_due() {
+        let frame = r#"{"notificationMessage":{"eventType":"callEnd","eventId":7,"time":1795334189000,
+            "callNotificationParams":{"callerName":null,"callerDisplayNumber":"a@d"},
+            "sessionParams":{"sessionData":"L","statusCode":200,"reasonText":null,"retryAfter":"5"}}}"#;
+        let envelope: Envelope = serde_json::from_str(frame).unwrap();
+        let notification = envelope.notification_message;
+        assert_eq!(notification.event_id, "7");
+        assert_eq!(notification.time, "1795334189000");
+        assert_eq!(
+            notification.call_notification_params.unwrap().caller_name,
+            ""
+        );
+        let session = notification.session_params.unwrap();
+        assert_eq!(session.status_code.as_deref(), Some("200"));
+        assert_eq!(session.reason_text, None);
+        assert_eq!(session.retry_after, Some(5));
+    }
+
+    #[test]
+    fn an_object_is_no_text() {
+        let frame =
+            r#"{"notificationMessage":{"eventType":"call","sessionParams":{"sessionData":{}}}}"#;
+        assert!(serde_json::from_str::<Envelope>(frame).is_err());
+    }
+
+    #[test]
+    fn nonsense_for_seconds_says_nothing() {
+        let reply = r#"{"subscribeResponse":{"statusCode":503,"retryAfter":"soon"}}"#;
+        let reply: SubscribeResponse = serde_json::from_str(reply).unwrap();
+        assert_eq!(reply.subscribe_response.retry_after, None);
+    }
+}
