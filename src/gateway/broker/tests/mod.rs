@@ -1,6 +1,7 @@
 //! The broker in virtual time: one story a test.
 
 mod calls;
+mod properties;
 mod registrations;
 
 use std::collections::BTreeMap;
