@@ -5,6 +5,8 @@
 //! reply, and the recorded notifications must come to the same users in the same
 //! order; only ids, times and secrets may differ.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod gateway_bench;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -33,6 +33,7 @@ mod registrations;
 mod subscribing;
 #[cfg(test)]
 mod tests;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -14,8 +14,6 @@ const MAX_CUSTOM_PARAMETERS: usize = 32;
 const MAX_CUSTOM_BYTES: usize = 8 * 1024;
 /// Characters of a name or a reason that are shown to people, and of an address.
 const MAX_SHOWN: usize = 128;
-/// Bytes of trickle candidates in one request.
-const MAX_CANDIDATES: usize = 16 * 1024;
 
 impl Broker {
     /// 5.1. The reply comes before anything rings: whom it cannot reach, the caller
@@ -249,121 +247,6 @@ impl Broker {
         }
     }
 
-    /// 5.7. One offer at a time.
-    fn offer(
-        &mut self,
-        key: CallKey,
-        side: Side,
-        sdp: Option<String>,
-        now: Instant,
-    ) -> Result<Reply, Refusal> {
-        self.check_sdp(sdp.as_deref())?;
-        let call = self.calls.get_mut(key).ok_or(Refusal::NoSession)?;
-        let Stage::Up { pending, .. } = &mut call.stage else {
-            return Err(Refusal::WrongState);
-        };
-        if pending.is_some_and(|offer| offer.until > now) {
-            return Err(Refusal::Glare);
-        }
-        *pending = Some(PendingOffer::new(side, sdp.is_none(), now));
-        self.relay(key, side, EventType::StartCallUpdate, sdp, now);
-        Ok(Reply::Done)
-    }
-
-    /// 5.8.
-    fn respond(
-        &mut self,
-        key: CallKey,
-        side: Side,
-        sdp: Option<String>,
-        now: Instant,
-    ) -> Result<Reply, Refusal> {
-        self.check_sdp(sdp.as_deref())?;
-        let call = self.calls.get_mut(key).ok_or(Refusal::NoSession)?;
-        let Stage::Up { pending, .. } = &mut call.stage else {
-            return Err(Refusal::WrongState);
-        };
-        let Some(offer) = pending.take_if(|offer| offer.by == side.other()) else {
-            return Err(Refusal::WrongState);
-        };
-        if offer.slow {
-            *pending = Some(PendingOffer::new(side, false, now));
-        }
-        self.relay(key, side, EventType::RespondCallUpdate, sdp, now);
-        Ok(Reply::Done)
-    }
-
-    /// 5.11.
-    fn trickle(
-        &mut self,
-        key: CallKey,
-        side: Side,
-        candidates: serde_json::Value,
-        now: Instant,
-    ) -> Result<Reply, Refusal> {
-        if candidates.to_string().len() > MAX_CANDIDATES {
-            return Err(Refusal::TooLarge);
-        }
-        for (leg, to, mut notification) in self.to_other_side(key, side, EventType::IceCandidate) {
-            if let Some(session) = &mut notification.session_params {
-                session.ice_candidates = Some(candidates.clone());
-            }
-            tracing::trace!(leg, "relaying candidates");
-            self.send(&to, notification, now);
-        }
-        Ok(Reply::Done)
-    }
-
-    /// Tells the other side of `side` about `event` with `sdp`.
-    fn relay(
-        &mut self,
-        key: CallKey,
-        side: Side,
-        event: EventType,
-        sdp: Option<String>,
-        now: Instant,
-    ) {
-        for (_, to, notification) in self.to_other_side(key, side, event) {
-            self.send(&to, notice::with_sdp(notification, sdp.clone()), now);
-        }
-    }
-
-    /// Leg, recipient and notification of `event` for everybody opposite `side`.
-    fn to_other_side(
-        &mut self,
-        key: CallKey,
-        side: Side,
-        event: EventType,
-    ) -> Vec<(String, Recipient, crate::wire::Notification)> {
-        let Some(call) = self.calls.get_mut(key) else {
-            return Vec::new();
-        };
-        let of = |side, leg: &str| notice::notice(event.clone(), &call.parties, side, leg);
-        match side {
-            Side::Callee => {
-                let leg = call.caller_leg.clone();
-                let notification = of(Side::Caller, &leg);
-                let to = Recipient::User(call.parties.caller.address.clone());
-                vec![(leg, to, notification)]
-            }
-            Side::Caller => call
-                .forks
-                .iter()
-                .map(|fork| {
-                    let to = Recipient::Subscription(fork.subscription.clone());
-                    (fork.leg.clone(), to, of(Side::Callee, &fork.leg))
-                })
-                .collect(),
-        }
-    }
-
-    fn send(&mut self, to: &Recipient, notification: crate::wire::Notification, now: Instant) {
-        match to {
-            Recipient::User(user) => self.registrations.tell_user(user, &notification, now),
-            Recipient::Subscription(id) => self.registrations.tell(id, notification, now),
-        }
-    }
-
     /// 5.5. One client rejects for all the callee's clients.
     pub(super) fn reject(&mut self, user: &str, leg: &str, now: Instant) -> Result<Reply, Refusal> {
         let key = self.ringing_fork(user, leg)?;
@@ -477,19 +360,12 @@ impl Broker {
         }
     }
 
-    fn check_sdp(&self, sdp: Option<&str>) -> Result<(), Refusal> {
+    pub(super) fn check_sdp(&self, sdp: Option<&str>) -> Result<(), Refusal> {
         match sdp {
             Some(sdp) if sdp.len() > self.rules.max_sdp => Err(Refusal::TooLarge),
             Some(_) | None => Ok(()),
         }
     }
-}
-
-enum Recipient {
-    /// All clients of a user.
-    User(String),
-    /// One client.
-    Subscription(String),
 }
 
 fn check_custom(parameters: &[CustomParameter]) -> Result<(), Refusal> {
