@@ -23,9 +23,17 @@
 
 pub mod call;
 pub mod clock;
+pub mod config;
+pub mod gateway;
 pub mod media;
 pub mod panel;
+pub mod report;
 pub mod secret;
+pub mod service;
 pub mod signalling;
+pub mod station;
+pub mod story;
+pub mod supervisor;
 pub mod tasks;
+pub mod telemetry;
 pub mod wire;

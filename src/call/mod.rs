@@ -1,10 +1,43 @@
 //! The pure core of a station's calls: no I/O, no clock, no async.
+//!
+//! # Contract
+//!
+//! * [`Calls::handle`] takes one [`Input`] and the time, and returns every
+//!   [`Output`] it causes, in order. Nothing is left to be drained later.
+//! * [`Calls::deadline`] says when the next timer fires; at that time (or later)
+//!   the caller feeds [`Input::Tick`].
+//! * The same inputs at the same times give the same outputs.
+//! * At most one call is up. A second caller is turned away at once; a second
+//!   press of the bell is ignored.
+//! * Inputs for a leg that is over, or was never known, change nothing.
+//! * Every leg for which media were ordered gets exactly one
+//!   [`MediaOrder::Close`], and every call ends: each stage has a timer.
+//!
+//! ```text
+//!  outgoing   INITIATING -> INITIATED -> RINGING [-> EARLY_MEDIA] -+
+//!                                                                  +-> IN_CALL <-> ON_HOLD
+//!  incoming   RINGING ---------------------------------------------+          <-> ON_REMOTE_HOLD
+//!
+//!  any -> ENDED,   incoming RINGING -> CANCELLED (another device answered)
+//! ```
 
+mod active;
+mod calling;
 mod ids;
 mod input;
 mod output;
+mod policy;
 mod state;
+mod talking;
+#[cfg(test)]
+mod tests;
+mod timer;
 mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use active::{Call, Cx};
 
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
@@ -13,4 +46,267 @@ pub use input::{
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
+pub use timer::Timer;
 pub use view::{CallView, LastCall, View};
+
+/// How many calls can be asked for by id after they are over.
+const HISTORY: usize = 32;
+
+/// What the core needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whom the bell rings, all at once.
+    pub ring: Vec<Target>,
+    /// Media of a call that names none.
+    pub wish: Wish,
+    /// How long the bell rings.
+    pub ring_time: Duration,
+    /// The longest call.
+    pub max_call: Duration,
+    /// How long transports may take to come up after the answer. A Kandy.js 3.x
+    /// page that fails on our answer ends without telling anybody, so this is
+    /// the only way to find out (protocol section 11.5: about 15 s).
+    pub media_up: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ring: Vec::new(),
+            wish: Wish {
+                receive_video: false,
+                send_video: true,
+            },
+            ring_time: Duration::from_secs(60),
+            max_call: Duration::from_secs(30 * 60),
+            media_up: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The station's calls.
+pub struct Calls {
+    settings: Settings,
+    new_id: Box<dyn FnMut() -> CallId + Send>,
+    view: View,
+    current: Option<Call>,
+    /// Legs that were told to close and whose figures are still to come.
+    closing: BTreeMap<LegId, CallId>,
+    history: VecDeque<Record>,
+}
+
+impl Calls {
+    /// No call yet. `new_id` names the calls to come; every name must be new.
+    pub fn new(settings: Settings, new_id: impl FnMut() -> CallId + Send + 'static) -> Self {
+        Self {
+            settings,
+            new_id: Box::new(new_id),
+            view: View::default(),
+            current: None,
+            closing: BTreeMap::new(),
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input; see the module's contract.
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Pressed(button) => self.pressed(button, now, &mut out),
+            Input::Asked(request) => self.asked(request, now, &mut out),
+            Input::Incoming(incoming) => self.incoming(incoming, now, &mut out),
+            Input::Signal(leg, signal) => self.with_call(now, &mut out, |call, cx| {
+                call.signal(&leg, signal, cx);
+            }),
+            Input::Media(leg, Media::Figures(figures)) => self.figures(&leg, figures, &mut out),
+            Input::Media(leg, media) => self.with_call(now, &mut out, |call, cx| {
+                call.media(&leg, media, cx);
+            }),
+            Input::Connection(account, connection) => {
+                let old = self
+                    .view
+                    .connections
+                    .insert(account.clone(), connection.clone());
+                if old.as_ref() != Some(&connection) {
+                    out.push(Output::Event(Event::Connection(account, connection)));
+                }
+            }
+            Input::Device(device, fault) => self.device(device, fault, &mut out),
+            Input::Tick => self.with_call(now, &mut out, Call::tick),
+            Input::Shutdown => {
+                self.view.stopping = true;
+                self.with_call(now, &mut out, |call, cx| {
+                    call.end("9901", "The door station is restarting", cx);
+                });
+            }
+        }
+        out
+    }
+
+    /// When the next timer fires, and which.
+    pub fn deadline(&self) -> Option<(Instant, Timer)> {
+        self.current.as_ref().and_then(Call::deadline)
+    }
+
+    /// No call is up and no leg still owes its figures.
+    pub fn is_settled(&self) -> bool {
+        self.current.is_none() && self.closing.is_empty()
+    }
+
+    /// Where the station stands: what lights, tones and the page follow.
+    pub fn view(&self) -> View {
+        View {
+            call: self.current.as_ref().map(Call::view),
+            ..self.view.clone()
+        }
+    }
+
+    /// The call named `id`: the one that is up, or one of the latest 32.
+    pub fn call(&self, id: &CallId) -> Option<&Record> {
+        self.current
+            .as_ref()
+            .map(Call::record)
+            .into_iter()
+            .chain(self.history.iter().rev())
+            .find(|record| record.id == *id)
+    }
+
+    fn pressed(&mut self, button: Button, now: Instant, out: &mut Vec<Output>) {
+        let record = self.current.as_ref().map(Call::record);
+        match policy::press(button, record, &self.settings) {
+            policy::Decision::Do(request) => self.asked(request, now, out),
+            policy::Decision::Ignore => {}
+            policy::Decision::Deny(why) => deny(why, out),
+        }
+    }
+
+    fn asked(&mut self, request: Request, now: Instant, out: &mut Vec<Output>) {
+        if self.view.stopping {
+            return deny("the station is going down", out);
+        }
+        let (id, act): (_, fn(&mut Call, &mut Cx<'_>)) = match request {
+            Request::Make { targets, wish } => return self.make(targets, wish, now, out),
+            Request::Answer(id, wish) => {
+                return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
+            }
+            Request::Reject(id) => (id, Call::reject),
+            Request::Ignore(id) => (id, Call::ignore),
+            Request::End(id) => (id, |call, cx| call.end("9901", "Ended by local user", cx)),
+            Request::Hold(id) => (id, |call, cx| call.hold(true, cx)),
+            Request::Unhold(id) => (id, |call, cx| call.hold(false, cx)),
+        };
+        self.with_named_call(&id, now, out, act);
+    }
+
+    fn make(&mut self, targets: Vec<Target>, wish: Wish, now: Instant, out: &mut Vec<Output>) {
+        if self.current.is_some() {
+            return deny("a call is already up", out);
+        }
+        let id = (self.new_id)();
+        let connections = &self.view.connections;
+        let (targets, unreachable) = targets
+            .into_iter()
+            .partition(|target| connections.get(&target.account) == Some(&Connection::Connected));
+        self.begin(now, out, |cx| {
+            Call::make(id, targets, unreachable, wish, cx)
+        });
+    }
+
+    fn incoming(&mut self, incoming: Incoming, now: Instant, out: &mut Vec<Output>) {
+        if self.current.is_some() || self.view.stopping {
+            out.push(Output::Signal(incoming.leg, SignalOrder::Reject));
+            return deny("somebody called while a call was up; turned away", out);
+        }
+        let id = (self.new_id)();
+        self.begin(now, out, |cx| Call::receive(id, incoming, cx));
+    }
+
+    fn device(&mut self, device: Device, fault: Option<String>, out: &mut Vec<Output>) {
+        let event = match fault {
+            Some(message) => {
+                let old = self.view.faults.insert(device, message.clone());
+                (old.as_ref() != Some(&message)).then_some(Event::MediaError { device, message })
+            }
+            None => self
+                .view
+                .faults
+                .remove(&device)
+                .map(|_| Event::MediaRestored(device)),
+        };
+        out.extend(event.map(Output::Event));
+    }
+
+    fn figures(&mut self, leg: &LegId, figures: Figures, out: &mut Vec<Output>) {
+        if let Some(call) = self.closing.remove(leg) {
+            out.push(Output::Event(Event::Figures { call, figures }));
+        }
+    }
+
+    fn begin(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Output>,
+        new_call: impl FnOnce(&mut Cx<'_>) -> Call,
+    ) {
+        let mut cx = Cx {
+            now,
+            settings: &self.settings,
+            out,
+        };
+        self.current = Some(new_call(&mut cx));
+        self.with_call(now, out, |_, _| {});
+    }
+
+    fn with_named_call(
+        &mut self,
+        id: &CallId,
+        now: Instant,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Call, &mut Cx<'_>),
+    ) {
+        match &self.current {
+            Some(call) if call.record().id == *id => self.with_call(now, out, act),
+            Some(_) | None => deny("there is no such call", out),
+        }
+    }
+
+    /// Lets the call that is up act, and buries it when that ended it.
+    fn with_call(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Call, &mut Cx<'_>),
+    ) {
+        let Some(call) = &mut self.current else {
+            return;
+        };
+        let mut cx = Cx {
+            now,
+            settings: &self.settings,
+            out,
+        };
+        act(call, &mut cx);
+        let record = call.record().clone();
+        let over = call.over();
+        for output in out.iter() {
+            if let Output::Media(leg, MediaOrder::Close) = output {
+                self.closing.insert(leg.clone(), record.id.clone());
+            }
+        }
+        // Media answers every Close; the bound only guards against one that does not.
+        while self.closing.len() > HISTORY {
+            self.closing.pop_first();
+        }
+        let Some(over) = over else { return };
+        self.view.last = Some(over);
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(record);
+        self.current = None;
+    }
+}
+
+fn deny(why: &str, out: &mut Vec<Output>) {
+    out.push(Output::Event(Event::Denied(why.to_owned())));
+}

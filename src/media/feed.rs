@@ -1,11 +1,14 @@
 //! What passes between capture (`gst`, `sound`) and sessions (`rtc`): encoded
 //! frames and packets, shared by reference count, never copied per leg.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::{broadcast, watch};
 
-use super::VideoCodec;
+use super::{Tone, VideoCodec};
 
 /// One encoded picture (an H264 access unit in Annex B, or a VP8 frame).
 #[derive(Clone, Debug)]
@@ -31,4 +34,83 @@ pub struct SoundPacket {
     pub timestamp: u32,
     /// When it was encoded, for measuring.
     pub encoded: Instant,
+}
+
+/// Where encoded pictures come from: the camera, or what stands for it.
+///
+/// One implementation serves every leg; a picture is encoded once per codec.
+pub trait Pictures: Send + Sync {
+    /// What can be encoded here, best first; empty while there is no camera.
+    fn codecs(&self) -> Vec<VideoCodec>;
+
+    /// Follows the pictures of one codec. The encoder runs only while a feed of
+    /// its codec lives.
+    fn subscribe(&self, codec: VideoCodec) -> PictureFeed;
+
+    /// Asks the encoder of `codec` to make its next picture a key frame. Callers
+    /// limit the rate; without a running encoder nothing happens.
+    fn request_key_frame(&self, codec: VideoCodec);
+}
+
+/// The pictures of one codec, for one follower.
+pub struct PictureFeed {
+    frames: broadcast::Receiver<Arc<VideoFrame>>,
+    /// Dropped with the feed: it tells the encoder that a follower has gone.
+    _guard: Box<dyn Send + Sync>,
+}
+
+impl PictureFeed {
+    /// A feed of `frames`; `guard` is dropped with it.
+    pub fn new(
+        frames: broadcast::Receiver<Arc<VideoFrame>>,
+        guard: impl Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            frames,
+            _guard: Box::new(guard),
+        }
+    }
+
+    /// The next picture.
+    ///
+    /// # Errors
+    ///
+    /// `Lagged` when pictures were missed (a decoder then needs a key frame),
+    /// `Closed` when the camera is gone for good.
+    pub async fn next(&mut self) -> Result<Arc<VideoFrame>, broadcast::error::RecvError> {
+        self.frames.recv().await
+    }
+}
+
+impl fmt::Debug for PictureFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PictureFeed").finish_non_exhaustive()
+    }
+}
+
+/// The door's microphone and speaker.
+pub trait Voices: Send + Sync {
+    /// Follows the microphone: one Opus packet each 20 ms, from now on.
+    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>>;
+
+    /// A new voice at the speaker, not audible until
+    /// [`Voice::set_audible`] says so.
+    fn speaker(&self) -> Box<dyn Voice>;
+
+    /// Plays a tone at the speaker until told otherwise; `None` is silence.
+    fn play(&self, tone: Option<Tone>);
+}
+
+/// One far end at the door's speaker. It ends when it is dropped.
+pub trait Voice: Send {
+    /// Takes one Opus packet as it arrived: RTP sequence number, RTP time stamp
+    /// (48 kHz) and payload; late, doubled and lost ones are the voice's business.
+    /// It never blocks.
+    fn push(&mut self, sequence: u16, timestamp: u32, payload: Bytes);
+
+    /// Lets the voice be heard, or silences it.
+    fn set_audible(&mut self, on: bool);
+
+    /// Turns `true` once the first decoded packet was written to the speaker.
+    fn heard(&self) -> watch::Receiver<bool>;
 }

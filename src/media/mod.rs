@@ -4,7 +4,14 @@
 //! [`Order`]s and sends [`Input::Media`](crate::call::Input::Media) and
 //! [`Input::Device`](crate::call::Input::Device) to the station's inbox.
 
+mod device;
+pub mod engine;
 pub mod feed;
+pub mod gst;
+mod rtc;
+pub mod sim;
+pub mod sound;
+mod worker;
 
 use crate::call::{LegId, MediaOrder};
 

@@ -1,0 +1,378 @@
+//! One call from its first moment to its last: what all stages share.
+//!
+//! The stages themselves are in `calling` (ours, unanswered) and `talking`;
+//! an incoming call that nobody has answered yet is small enough to live here.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::calling::Calling;
+use super::talking::Talking;
+use super::timer::Timers;
+use super::{
+    CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Media, MediaOrder,
+    Output, Record, Sdp, Settings, Signal, SignalOrder, State, Target, Timer, Wish,
+};
+
+/// Making an offer and having `callStart` accepted; making an answer. Both take
+/// milliseconds; the limit is the REST time-out of the client (10 s) and a bit.
+pub(super) const SETUP: Duration = Duration::from_secs(12);
+/// The gateway ends a ringing call after 60 s (protocol section 9); a server that
+/// does not must not keep us ringing.
+const ALERTING: Duration = Duration::from_secs(110);
+/// Between the far end's DTLS close (4-6 ms after a hang-up, measured) and its
+/// `callEnd`.
+const FAR_END_CLOSED: Duration = Duration::from_secs(1);
+
+/// What a transition needs beside the call.
+pub(super) struct Cx<'a> {
+    pub(super) now: Instant,
+    pub(super) settings: &'a Settings,
+    pub(super) out: &'a mut Vec<Output>,
+}
+
+impl Cx<'_> {
+    pub(super) fn order(&mut self, leg: &LegId, order: SignalOrder) {
+        self.out.push(Output::Signal(leg.clone(), order));
+    }
+
+    pub(super) fn media(&mut self, leg: &LegId, order: MediaOrder) {
+        self.out.push(Output::Media(leg.clone(), order));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+}
+
+/// The call that is up.
+pub(super) struct Call {
+    pub(super) record: Record,
+    pub(super) wish: Wish,
+    pub(super) timers: Timers,
+    pub(super) stage: Stage,
+    moments: BTreeSet<&'static str>,
+}
+
+/// Each stage with just its own data.
+pub(super) enum Stage {
+    /// We called, nobody answered yet.
+    Calling(Calling),
+    /// They called, nobody here answered yet.
+    Alerting { leg: LegId, offer: Option<Sdp> },
+    /// Answered.
+    Talking(Talking),
+    /// Over, and how.
+    Over { code: String, reason: String },
+}
+
+impl Call {
+    pub(super) fn make(
+        id: CallId,
+        targets: Vec<Target>,
+        unreachable: Vec<Target>,
+        wish: Wish,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let to = targets.first().or(unreachable.first());
+        let mut call = Self {
+            record: Record {
+                direction: Direction::Outgoing,
+                state: State::Initiating,
+                from: super::Address::new(""),
+                to: to.map_or(super::Address::new(""), |target| target.to.clone()),
+                made: cx.now,
+                started: None,
+                ended: None,
+                id: id.clone(),
+            },
+            wish,
+            timers: Timers::default(),
+            stage: Stage::Calling(Calling::new(&id, &targets)),
+            moments: BTreeSet::new(),
+        };
+        for target in &unreachable {
+            let message = format!("{} cannot be rung: not connected", target.to);
+            call.error("call:2", message, cx);
+        }
+        if targets.is_empty() {
+            call.end("480", "Nobody could be rung", cx);
+            return call;
+        }
+        call.timers.start(Timer::Setup, cx.now + SETUP);
+        call.timers
+            .start(Timer::NoAnswer, cx.now + cx.settings.ring_time);
+        if let Stage::Calling(calling) = &call.stage {
+            for leg in calling.legs() {
+                cx.media(leg, MediaOrder::Offer(wish));
+            }
+        }
+        call
+    }
+
+    pub(super) fn receive(id: CallId, incoming: Incoming, cx: &mut Cx<'_>) -> Self {
+        let Incoming {
+            leg,
+            from,
+            to,
+            offer,
+            ..
+        } = incoming;
+        cx.event(Event::Receive {
+            call: id.clone(),
+            from: from.clone(),
+        });
+        cx.order(&leg, SignalOrder::Ring);
+        let mut timers = Timers::default();
+        timers.start(Timer::Alerting, cx.now + ALERTING);
+        Self {
+            record: Record {
+                id,
+                direction: Direction::Incoming,
+                state: State::Ringing,
+                from,
+                to,
+                made: cx.now,
+                started: None,
+                ended: None,
+            },
+            wish: cx.settings.wish,
+            timers,
+            stage: Stage::Alerting { leg, offer },
+            moments: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub(super) fn deadline(&self) -> Option<(Instant, Timer)> {
+        self.timers.next()
+    }
+
+    pub(super) fn view(&self) -> CallView {
+        let peers = match &self.stage {
+            Stage::Calling(calling) => calling.peers(),
+            Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
+                vec![self.peer()]
+            }
+        };
+        CallView {
+            id: self.record.id.clone(),
+            direction: self.record.direction,
+            state: self.record.state,
+            peers,
+            made: self.record.made,
+            started: self.record.started,
+        }
+    }
+
+    pub(super) fn over(&self) -> Option<LastCall> {
+        let Stage::Over { code, reason } = &self.stage else {
+            return None;
+        };
+        Some(LastCall {
+            id: self.record.id.clone(),
+            ended: self.record.ended.unwrap_or(self.record.made),
+            code: code.clone(),
+            reason: reason.clone(),
+            answered: self.record.started.is_some(),
+        })
+    }
+
+    pub(super) fn signal(&mut self, leg: &LegId, signal: Signal, cx: &mut Cx<'_>) {
+        match &mut self.stage {
+            Stage::Calling(calling) if calling.has(leg) => self.calling_signal(leg, signal, cx),
+            Stage::Alerting { leg: ours, .. } if ours == leg => match signal {
+                Signal::Ended { code, reason } => self.over_by_peer(&code, &reason, cx),
+                Signal::AnsweredElsewhere => self.answered_elsewhere(cx),
+                // Nothing else makes sense for a call that we have not answered.
+                Signal::Started
+                | Signal::StartFailed(_)
+                | Signal::Ringing
+                | Signal::Progress(_)
+                | Signal::Responded(_)
+                | Signal::UpdateOffered(_)
+                | Signal::UpdateRefused { .. }
+                | Signal::AnswerFailed(_) => {}
+            },
+            Stage::Talking(talking) if talking.leg == *leg => self.talking_signal(signal, cx),
+            Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
+            }
+        }
+    }
+
+    pub(super) fn media(&mut self, leg: &LegId, media: Media, cx: &mut Cx<'_>) {
+        match &mut self.stage {
+            Stage::Calling(calling) if calling.has(leg) => self.calling_media(leg, media, cx),
+            Stage::Talking(talking) if talking.leg == *leg => self.talking_media(media, cx),
+            Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
+            }
+        }
+    }
+
+    pub(super) fn tick(&mut self, cx: &mut Cx<'_>) {
+        while let Some(timer) = self.timers.take_due(cx.now) {
+            match timer {
+                Timer::Setup => {
+                    self.error("call:3", "the call could not be set up in time", cx);
+                    self.end("9900", "The call could not be set up", cx);
+                }
+                Timer::NoAnswer => self.end("480", "Nobody answered", cx),
+                Timer::Alerting => self.end("480", "Nobody answered", cx),
+                Timer::MediaUp => {
+                    let waited = cx.settings.media_up.as_secs();
+                    let message = format!("sound and picture did not connect within {waited} s");
+                    self.error("call:3", message, cx);
+                    self.end("9900", "Sound and picture did not connect", cx);
+                }
+                Timer::MaxCall => self.end("9901", "The longest call time is over", cx),
+                Timer::Update => self.update_timed_out(cx),
+                Timer::Retry => self.retry_update(cx),
+                Timer::FarEndClosed => self.end("200", "The other side hung up", cx),
+            }
+        }
+    }
+
+    /// Takes the incoming call.
+    pub(super) fn answer(&mut self, wish: Wish, cx: &mut Cx<'_>) {
+        let Stage::Alerting { leg, offer } = &mut self.stage else {
+            return;
+        };
+        let (leg, offer) = (leg.clone(), offer.take());
+        self.wish = wish;
+        self.timers.stop(Timer::Alerting);
+        self.timers.start(Timer::Setup, cx.now + SETUP);
+        let order = match &offer {
+            Some(offer) => MediaOrder::Answer(offer.clone(), wish),
+            None => MediaOrder::Offer(wish),
+        };
+        cx.media(&leg, order);
+        self.stage = Stage::Talking(Talking::answering(leg, offer.is_none()));
+    }
+
+    pub(super) fn reject(&mut self, cx: &mut Cx<'_>) {
+        match &self.stage {
+            Stage::Alerting { leg, .. } => {
+                cx.order(leg, SignalOrder::Reject);
+                self.finish(State::Ended, "9902", "Rejected by local user", cx);
+            }
+            Stage::Calling(_) | Stage::Talking(_) => self.end("9901", "Ended by local user", cx),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// Stops ringing here and tells nobody; the caller goes on ringing.
+    pub(super) fn ignore(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Alerting { leg, .. } = &self.stage {
+            cx.order(leg, SignalOrder::Forget);
+            self.finish(State::Ended, "9903", "Ignored", cx);
+        }
+    }
+
+    /// Ends the call from this side, whatever its stage.
+    pub(super) fn end(&mut self, code: &str, reason: &str, cx: &mut Cx<'_>) {
+        match &self.stage {
+            Stage::Calling(calling) => calling.end_all(reason, cx),
+            Stage::Alerting { leg, .. } => cx.order(leg, SignalOrder::Reject),
+            Stage::Talking(talking) => {
+                cx.order(&talking.leg, SignalOrder::End(reason.to_owned()));
+                cx.media(&talking.leg, MediaOrder::Close);
+            }
+            Stage::Over { .. } => return,
+        }
+        self.finish(State::Ended, code, reason, cx);
+    }
+
+    /// The far end, or its server, ended the only leg that is left.
+    pub(super) fn over_by_peer(&mut self, code: &str, reason: &str, cx: &mut Cx<'_>) {
+        if let Stage::Talking(talking) = &self.stage {
+            cx.media(&talking.leg, MediaOrder::Close);
+        }
+        self.finish(State::Ended, code, reason, cx);
+    }
+
+    fn answered_elsewhere(&mut self, cx: &mut Cx<'_>) {
+        self.finish(State::Cancelled, "9904", "Answered on another device", cx);
+    }
+
+    /// The last transition: nothing is ordered after it.
+    pub(super) fn finish(&mut self, state: State, code: &str, reason: &str, cx: &mut Cx<'_>) {
+        self.timers.stop_all();
+        self.record.ended = Some(cx.now);
+        self.set_state(state, Some(code), Some(reason), cx);
+        self.stage = Stage::Over {
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let talked = self.record.started.map(|started| cx.now - started);
+        cx.event(Event::Over {
+            call: self.record.id.clone(),
+            direction: self.record.direction,
+            peer: self.peer(),
+            talked,
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    pub(super) fn set_state(
+        &mut self,
+        state: State,
+        code: Option<&str>,
+        reason: Option<&str>,
+        cx: &mut Cx<'_>,
+    ) {
+        let previous = std::mem::replace(&mut self.record.state, state);
+        if previous != state {
+            cx.event(Event::StateChange {
+                call: self.record.id.clone(),
+                previous,
+                state,
+                code: code.map(str::to_owned),
+                reason: reason.map(str::to_owned),
+            });
+        }
+    }
+
+    pub(super) fn error(&self, code: &str, message: impl Into<String>, cx: &mut Cx<'_>) {
+        cx.event(Event::CallError {
+            call: self.record.id.clone(),
+            failure: Failure {
+                code: code.to_owned(),
+                message: message.into(),
+            },
+        });
+    }
+
+    pub(super) fn failed(&self, failure: Failure, cx: &mut Cx<'_>) {
+        cx.event(Event::CallError {
+            call: self.record.id.clone(),
+            failure,
+        });
+    }
+
+    /// Tells how long a step took, the first time that it is reached.
+    pub(super) fn moment(&mut self, name: &'static str, since: Instant, cx: &mut Cx<'_>) {
+        if self.moments.insert(name) {
+            cx.event(Event::Moment {
+                call: self.record.id.clone(),
+                name,
+                took: cx.now.saturating_duration_since(since),
+            });
+        }
+    }
+
+    pub(super) fn far_end_closed(&mut self, cx: &mut Cx<'_>) {
+        self.timers
+            .start(Timer::FarEndClosed, cx.now + FAR_END_CLOSED);
+    }
+
+    fn peer(&self) -> super::Address {
+        match self.record.direction {
+            Direction::Incoming => self.record.from.clone(),
+            Direction::Outgoing => self.record.to.clone(),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Our call before anybody answered: several legs, of which the first to answer
+//! wins.
+
+use std::collections::BTreeMap;
+
+use super::active::{Call, Cx, Stage};
+use super::policy::more_telling;
+use super::talking::Talking;
+use super::{
+    Address, CallId, Event, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Target,
+    Timer,
+};
+
+/// The legs that still ring, and the most telling ending so far.
+pub(super) struct Calling {
+    legs: BTreeMap<LegId, Leg>,
+    ending: (String, String),
+}
+
+struct Leg {
+    target: Target,
+    step: Step,
+}
+
+#[derive(PartialEq)]
+enum Step {
+    /// Media make the offer; the server knows nothing yet.
+    Offering,
+    /// `callStart` is under way or accepted.
+    Started,
+}
+
+impl Calling {
+    pub(super) fn new(call: &CallId, targets: &[Target]) -> Self {
+        let legs = targets.iter().enumerate().map(|(n, target)| {
+            let leg = Leg {
+                target: target.clone(),
+                step: Step::Offering,
+            };
+            (LegId::new(format!("{call}/{n}")), leg)
+        });
+        Self {
+            legs: legs.collect(),
+            ending: ("9900".to_owned(), "Nobody could be rung".to_owned()),
+        }
+    }
+
+    pub(super) fn legs(&self) -> impl Iterator<Item = &LegId> {
+        self.legs.keys()
+    }
+
+    pub(super) fn has(&self, leg: &LegId) -> bool {
+        self.legs.contains_key(leg)
+    }
+
+    pub(super) fn peers(&self) -> Vec<Address> {
+        self.legs
+            .values()
+            .map(|leg| leg.target.to.clone())
+            .collect()
+    }
+
+    /// Cancels every leg.
+    pub(super) fn end_all(&self, reason: &str, cx: &mut Cx<'_>) {
+        for (id, leg) in &self.legs {
+            leg.end(id, reason, cx);
+        }
+    }
+}
+
+impl Leg {
+    fn end(&self, id: &LegId, reason: &str, cx: &mut Cx<'_>) {
+        if self.step != Step::Offering {
+            cx.order(id, SignalOrder::End(reason.to_owned()));
+        }
+        cx.media(id, MediaOrder::Close);
+    }
+}
+
+impl Call {
+    pub(super) fn calling_signal(&mut self, id: &LegId, signal: Signal, cx: &mut Cx<'_>) {
+        match signal {
+            Signal::Started => self.started(cx),
+            Signal::Ringing => {
+                self.started(cx);
+                self.ringing(cx);
+            }
+            // Kandy's early media is shown but not played: a station never asked
+            // for it (protocol section 7.12).
+            Signal::Progress(_) => {
+                self.started(cx);
+                self.set_state(State::EarlyMedia, None, None, cx);
+            }
+            Signal::Responded(answer) => self.answered(id, answer, cx),
+            Signal::StartFailed(failure) => {
+                let code = failure.code.clone();
+                let reason = failure.message.clone();
+                self.failed(failure, cx);
+                self.leg_over(id, code, reason, cx);
+            }
+            Signal::Ended { code, reason } => self.leg_over(id, code, reason, cx),
+            // Only a callee is told so, and only a callee has offers to refuse.
+            Signal::AnsweredElsewhere
+            | Signal::UpdateOffered(_)
+            | Signal::UpdateRefused { .. }
+            | Signal::AnswerFailed(_) => {}
+        }
+    }
+
+    pub(super) fn calling_media(&mut self, id: &LegId, media: Media, cx: &mut Cx<'_>) {
+        let Stage::Calling(calling) = &mut self.stage else {
+            return;
+        };
+        match media {
+            Media::OfferReady(offer) => {
+                let Some(leg) = calling.legs.get_mut(id) else {
+                    return;
+                };
+                leg.step = Step::Started;
+                let target = leg.target.clone();
+                cx.order(id, SignalOrder::Start { target, offer });
+                let made = self.record.made;
+                self.moment("press_to_offer", made, cx);
+            }
+            Media::Failed(failure) => {
+                let reason = failure.message.clone();
+                self.failed(failure, cx);
+                if let Stage::Calling(calling) = &self.stage
+                    && let Some(leg) = calling.legs.get(id)
+                    && leg.step != Step::Offering
+                {
+                    cx.order(id, SignalOrder::End(reason.clone()));
+                }
+                self.leg_over(id, "9900".to_owned(), reason, cx);
+            }
+            Media::AnswerReady { .. }
+            | Media::AnswerApplied { .. }
+            | Media::Connected
+            | Media::FirstSound
+            | Media::FirstPictureSent
+            | Media::Lost(_)
+            | Media::FarEndClosed
+            | Media::Figures(_) => {}
+        }
+    }
+
+    fn started(&mut self, cx: &mut Cx<'_>) {
+        if self.record.state == State::Initiating {
+            self.timers.stop(Timer::Setup);
+            cx.event(Event::Start(self.record.id.clone()));
+            self.set_state(State::Initiated, None, None, cx);
+        }
+    }
+
+    fn ringing(&mut self, cx: &mut Cx<'_>) {
+        self.set_state(State::Ringing, None, None, cx);
+        let made = self.record.made;
+        self.moment("press_to_ringing", made, cx);
+    }
+
+    /// The first answer: this leg stays, the others are cancelled.
+    fn answered(&mut self, id: &LegId, answer: Sdp, cx: &mut Cx<'_>) {
+        let Stage::Calling(calling) = &mut self.stage else {
+            return;
+        };
+        let Some(winner) = calling.legs.remove(id) else {
+            return;
+        };
+        calling.end_all("Answered by somebody else", cx);
+        self.record.to = winner.target.to;
+        cx.media(id, MediaOrder::Apply(answer));
+        self.stage = Stage::Talking(Talking::called(id.clone()));
+        self.timers.stop(Timer::Setup);
+        self.timers.stop(Timer::NoAnswer);
+        self.talk(cx);
+    }
+
+    fn leg_over(&mut self, id: &LegId, code: String, reason: String, cx: &mut Cx<'_>) {
+        let Stage::Calling(calling) = &mut self.stage else {
+            return;
+        };
+        if calling.legs.remove(id).is_none() {
+            return;
+        }
+        cx.media(id, MediaOrder::Close);
+        let ending = (code, reason);
+        calling.ending = more_telling(&ending, &calling.ending).clone();
+        if calling.legs.is_empty() {
+            let (code, reason) = calling.ending.clone();
+            self.finish(State::Ended, &code, &reason, cx);
+        }
+    }
+}

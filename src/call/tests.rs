@@ -1,0 +1,775 @@
+//! Stories in virtual time, and properties over random inputs.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ALICE: &str = "alice@demo.local";
+const BOB: &str = "bob@demo.local";
+
+/// A core with a clock that only the test moves.
+struct Bench {
+    calls: Calls,
+    now: Instant,
+    /// Everything that came out, since the last look.
+    out: Vec<Output>,
+}
+
+impl Bench {
+    fn ringing(targets: &[&str]) -> Self {
+        let mut bench = Self::offline(targets);
+        bench.feed(Input::Connection(home(), Connection::Connected));
+        bench.out.clear();
+        bench
+    }
+
+    fn offline(targets: &[&str]) -> Self {
+        let settings = Settings {
+            ring: targets.iter().map(|to| target(to)).collect(),
+            ..Settings::default()
+        };
+        let mut n = 0;
+        let new_id = move || {
+            n += 1;
+            CallId::new(format!("call-{n}"))
+        };
+        Self {
+            calls: Calls::new(settings, new_id),
+            now: crate::clock::now(),
+            out: Vec::new(),
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let out = self.calls.handle(input, self.now);
+        self.out.extend(out);
+    }
+
+    fn press(&mut self, button: Button) {
+        self.feed(Input::Pressed(button));
+    }
+
+    fn signal(&mut self, leg: &LegId, signal: Signal) {
+        self.feed(Input::Signal(leg.clone(), signal));
+    }
+
+    fn media(&mut self, leg: &LegId, media: Media) {
+        self.feed(Input::Media(leg.clone(), media));
+    }
+
+    /// Lets time pass, firing each timer at its own moment.
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some((at, _)) = self.calls.deadline().filter(|(at, _)| *at <= until) {
+            self.now = self.now.max(at);
+            self.feed(Input::Tick);
+        }
+        self.now = until;
+    }
+
+    fn states(&mut self) -> Vec<&'static str> {
+        let states = self.out.iter().filter_map(|output| match output {
+            Output::Event(Event::StateChange { state, .. }) => Some(state.name()),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    fn last_change(&self) -> (State, Option<String>, Option<String>) {
+        let mut changes = self.out.iter().rev().filter_map(|output| match output {
+            Output::Event(Event::StateChange {
+                state,
+                code,
+                reason,
+                ..
+            }) => Some((*state, code.clone(), reason.clone())),
+            _ => None,
+        });
+        changes.next().expect("a state change")
+    }
+
+    fn has(&self, output: &Output) -> bool {
+        self.out.contains(output)
+    }
+
+    fn signals(&self, leg: &LegId) -> Vec<&SignalOrder> {
+        let orders = self.out.iter().filter_map(|output| match output {
+            Output::Signal(id, order) if id == leg => Some(order),
+            _ => None,
+        });
+        orders.collect()
+    }
+
+    fn flow(&self) -> Flow {
+        let mut flows = self.out.iter().rev().filter_map(|output| match output {
+            Output::Media(_, MediaOrder::Flow(flow)) => Some(*flow),
+            _ => None,
+        });
+        flows.next().expect("a flow")
+    }
+
+    fn denied(&self) -> Option<&str> {
+        self.out.iter().rev().find_map(|output| match output {
+            Output::Event(Event::Denied(why)) => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
+    /// A bell call to one person, answered and connected.
+    fn in_call() -> (Self, LegId) {
+        let mut bench = Self::ringing(&[ALICE]);
+        let leg = leg(1, 0);
+        bench.press(Button::Bell);
+        bench.media(&leg, Media::OfferReady(sdp("offer")));
+        bench.signal(&leg, Signal::Started);
+        bench.signal(&leg, Signal::Ringing);
+        bench.signal(&leg, Signal::Responded(sdp("answer")));
+        bench.media(&leg, Media::AnswerApplied { held: false });
+        bench.media(&leg, Media::Connected);
+        bench.out.clear();
+        (bench, leg)
+    }
+
+    fn incoming() -> (Self, LegId) {
+        let mut bench = Self::ringing(&[ALICE]);
+        let leg = LegId::new("home/in/1");
+        bench.feed(Input::Incoming(incoming(&leg, Some("offer"))));
+        (bench, leg)
+    }
+}
+
+fn home() -> AccountId {
+    AccountId::new("home")
+}
+
+fn target(to: &str) -> Target {
+    Target {
+        account: home(),
+        to: Address::new(to),
+    }
+}
+
+fn leg(call: u32, n: u32) -> LegId {
+    LegId::new(format!("call-{call}/{n}"))
+}
+
+fn sdp(text: &str) -> Sdp {
+    Sdp::new(text)
+}
+
+fn failure(code: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        message: "it failed".to_owned(),
+    }
+}
+
+fn ended(code: &str) -> Signal {
+    Signal::Ended {
+        code: code.to_owned(),
+        reason: "over".to_owned(),
+    }
+}
+
+fn incoming(leg: &LegId, offer: Option<&str>) -> Incoming {
+    Incoming {
+        account: home(),
+        leg: leg.clone(),
+        from: Address::new(BOB),
+        from_name: "Bob".to_owned(),
+        to: Address::new("door@demo.local"),
+        offer: offer.map(sdp),
+    }
+}
+
+#[test]
+fn a_press_rings_is_answered_and_ended_by_us() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let leg = leg(1, 0);
+    bench.press(Button::Bell);
+    assert_eq!(
+        bench.out,
+        [Output::Media(
+            leg.clone(),
+            MediaOrder::Offer(Settings::default().wish)
+        )]
+    );
+    bench.media(&leg, Media::OfferReady(sdp("offer")));
+    assert!(bench.has(&Output::Signal(
+        leg.clone(),
+        SignalOrder::Start {
+            target: target(ALICE),
+            offer: sdp("offer")
+        }
+    )));
+    bench.signal(&leg, Signal::Started);
+    bench.signal(&leg, Signal::Ringing);
+    bench.wait(Duration::from_secs(5));
+    bench.signal(&leg, Signal::Responded(sdp("answer")));
+    assert!(bench.has(&Output::Media(
+        leg.clone(),
+        MediaOrder::Apply(sdp("answer"))
+    )));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    bench.media(&leg, Media::Connected);
+    assert!(bench.flow().microphone && bench.flow().picture && bench.flow().speaker);
+    bench.wait(Duration::from_secs(60));
+    bench.press(Button::End);
+    assert_eq!(bench.states(), ["INITIATED", "RINGING", "IN_CALL", "ENDED"]);
+    assert_eq!(bench.last_change().1.as_deref(), Some("9901"));
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+    assert!(bench.has(&Output::Media(leg.clone(), MediaOrder::Close)));
+    let record = bench.calls.call(&CallId::new("call-1")).expect("kept");
+    assert_eq!(record.to.as_str(), ALICE);
+    assert_eq!(
+        record.ended.expect("ended") - record.started.expect("started"),
+        Duration::from_secs(60)
+    );
+    assert_eq!(bench.calls.deadline(), None);
+    assert_eq!(bench.calls.view().call, None);
+}
+
+#[test]
+fn figures_of_a_closed_leg_still_name_their_call() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.press(Button::End);
+    bench.media(&leg, Media::Figures(Figures::default()));
+    bench.media(&leg, Media::Figures(Figures::default()));
+    let figures = bench.out.iter().filter(|output| {
+        matches!(output, Output::Event(Event::Figures { call, .. }) if call.as_str() == "call-1")
+    });
+    assert_eq!(figures.count(), 1);
+}
+
+#[test]
+fn every_ending_by_the_other_side_keeps_its_code() {
+    for code in ["200", "480", "486", "603", "404"] {
+        let mut bench = Bench::ringing(&[ALICE]);
+        let leg = leg(1, 0);
+        bench.press(Button::Bell);
+        bench.media(&leg, Media::OfferReady(sdp("offer")));
+        bench.signal(&leg, Signal::Started);
+        bench.signal(&leg, ended(code));
+        let (state, told, reason) = bench.last_change();
+        assert_eq!((state, told.as_deref()), (State::Ended, Some(code)));
+        assert_eq!(reason.as_deref(), Some("over"));
+        let last = bench.calls.view().last.expect("remembered");
+        assert!(!last.answered);
+        assert!(!matches!(
+            bench.signals(&leg).last(),
+            Some(SignalOrder::End(_))
+        ));
+    }
+}
+
+#[test]
+fn the_first_answer_wins_and_the_others_are_cancelled() {
+    let mut bench = Bench::ringing(&[ALICE, BOB]);
+    let (a, b) = (leg(1, 0), leg(1, 1));
+    bench.press(Button::Bell);
+    for leg in [&a, &b] {
+        bench.media(leg, Media::OfferReady(sdp("offer")));
+        bench.signal(leg, Signal::Started);
+        bench.signal(leg, Signal::Ringing);
+    }
+    bench.signal(&b, Signal::Responded(sdp("answer")));
+    assert!(matches!(
+        bench.signals(&a).last(),
+        Some(SignalOrder::End(_))
+    ));
+    assert!(bench.has(&Output::Media(a.clone(), MediaOrder::Close)));
+    assert_eq!(
+        bench.calls.view().call.expect("up").peers,
+        [Address::new(BOB)]
+    );
+    // The loser's late news changes nothing.
+    bench.signal(&a, ended("487"));
+    bench.signal(&a, Signal::Responded(sdp("late")));
+    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
+}
+
+#[test]
+fn one_refusal_lets_the_others_ring_on_and_the_most_telling_end_is_told() {
+    let mut bench = Bench::ringing(&[ALICE, BOB]);
+    let (a, b) = (leg(1, 0), leg(1, 1));
+    bench.press(Button::Bell);
+    for leg in [&a, &b] {
+        bench.media(leg, Media::OfferReady(sdp("offer")));
+        bench.signal(leg, Signal::Started);
+    }
+    bench.signal(&a, ended("603"));
+    assert!(bench.calls.view().call.is_some());
+    bench.signal(&b, ended("404"));
+    assert_eq!(bench.last_change().1.as_deref(), Some("603"));
+}
+
+#[test]
+fn nobody_answers_in_the_ring_time() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let leg = leg(1, 0);
+    bench.press(Button::Bell);
+    bench.media(&leg, Media::OfferReady(sdp("offer")));
+    bench.signal(&leg, Signal::Started);
+    bench.signal(&leg, Signal::Ringing);
+    bench.wait(Duration::from_secs(59));
+    assert!(bench.calls.view().call.is_some());
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(bench.last_change().1.as_deref(), Some("480"));
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+}
+
+#[test]
+fn a_press_without_a_connection_ends_at_once_and_says_so() {
+    let mut bench = Bench::offline(&[ALICE]);
+    bench.press(Button::Bell);
+    assert_eq!(bench.last_change().0, State::Ended);
+    assert!(bench.out.iter().any(
+        |output| matches!(output, Output::Event(Event::CallError { failure, .. })
+            if failure.message.contains(ALICE))
+    ));
+    assert_eq!(bench.calls.deadline(), None);
+}
+
+#[test]
+fn a_press_before_the_server_took_the_call_is_cancelled_without_a_trace_on_the_wire() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    bench.press(Button::Bell);
+    bench.press(Button::End);
+    assert!(bench.signals(&leg(1, 0)).is_empty());
+    assert!(bench.has(&Output::Media(leg(1, 0), MediaOrder::Close)));
+}
+
+#[test]
+fn a_second_press_while_ringing_is_ignored() {
+    let (mut bench, _) = Bench::in_call();
+    bench.press(Button::Bell);
+    assert_eq!(bench.out, []);
+}
+
+#[test]
+fn an_incoming_call_is_answered_by_the_button() {
+    let (mut bench, leg) = Bench::incoming();
+    assert_eq!(bench.signals(&leg), [&SignalOrder::Ring]);
+    bench.press(Button::Answer);
+    bench.press(Button::Answer);
+    bench.media(
+        &leg,
+        Media::AnswerReady {
+            answer: sdp("answer"),
+            held: false,
+        },
+    );
+    assert_eq!(bench.states(), ["IN_CALL"]);
+    assert_eq!(
+        bench.signals(&leg),
+        [&SignalOrder::Ring, &SignalOrder::Answer(sdp("answer"))]
+    );
+    bench.media(&leg, Media::Connected);
+    bench.signal(&leg, ended("200"));
+    assert_eq!(bench.states(), ["IN_CALL", "ENDED"]);
+    assert_eq!(bench.last_change().1.as_deref(), Some("200"));
+}
+
+#[test]
+fn an_incoming_call_without_an_offer_gets_ours_and_takes_the_answer() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let leg = LegId::new("home/in/1");
+    bench.feed(Input::Incoming(incoming(&leg, None)));
+    bench.press(Button::Answer);
+    bench.media(&leg, Media::OfferReady(sdp("our offer")));
+    bench.signal(&leg, Signal::Responded(sdp("their answer")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    assert!(
+        bench
+            .signals(&leg)
+            .contains(&&SignalOrder::Answer(sdp("our offer")))
+    );
+    assert!(bench.has(&Output::Media(
+        leg.clone(),
+        MediaOrder::Apply(sdp("their answer"))
+    )));
+    assert_eq!(bench.states(), ["IN_CALL"]);
+}
+
+#[test]
+fn an_incoming_call_is_rejected_ignored_cancelled_or_answered_elsewhere() {
+    let (mut bench, leg) = Bench::incoming();
+    bench.press(Button::Reject);
+    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
+    assert_eq!(bench.last_change().1.as_deref(), Some("9902"));
+
+    let (mut bench, leg) = Bench::incoming();
+    bench.feed(Input::Asked(Request::Ignore(CallId::new("call-1"))));
+    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Forget));
+    assert_eq!(bench.last_change().1.as_deref(), Some("9903"));
+
+    let (mut bench, leg) = Bench::incoming();
+    bench.signal(&leg, ended("487"));
+    assert_eq!(bench.last_change().0, State::Ended);
+
+    let (mut bench, leg) = Bench::incoming();
+    bench.signal(&leg, Signal::AnsweredElsewhere);
+    assert_eq!(bench.last_change().0, State::Cancelled);
+    assert_eq!(bench.last_change().1.as_deref(), Some("9904"));
+}
+
+#[test]
+fn an_incoming_call_nobody_takes_or_cancels_stops_ringing_by_itself() {
+    let (mut bench, leg) = Bench::incoming();
+    bench.wait(Duration::from_secs(119));
+    assert_eq!(bench.last_change().0, State::Ended);
+    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
+}
+
+#[test]
+fn a_second_caller_is_turned_away() {
+    let (mut bench, _) = Bench::in_call();
+    let second = LegId::new("home/in/2");
+    bench.feed(Input::Incoming(incoming(&second, Some("offer"))));
+    assert_eq!(bench.signals(&second), [&SignalOrder::Reject]);
+    assert!(bench.denied().expect("said").contains("turned away"));
+    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
+}
+
+#[test]
+fn we_hold_and_take_back() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.press(Button::Hold);
+    bench.media(&leg, Media::OfferReady(sdp("hold")));
+    assert_eq!(bench.signals(&leg), [&SignalOrder::Update(sdp("hold"))]);
+    bench.signal(&leg, Signal::Responded(sdp("held")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    assert_eq!(bench.states(), ["ON_HOLD"]);
+    assert_eq!(bench.flow(), Flow::default());
+    bench.press(Button::Unhold);
+    bench.media(&leg, Media::OfferReady(sdp("back")));
+    bench.signal(&leg, Signal::Responded(sdp("ok")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    assert_eq!(bench.states(), ["ON_HOLD", "IN_CALL"]);
+    assert!(bench.flow().microphone);
+}
+
+#[test]
+fn the_peer_holds_and_takes_back() {
+    let (mut bench, leg) = Bench::in_call();
+    for (held, state) in [(true, "ON_REMOTE_HOLD"), (false, "IN_CALL")] {
+        bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
+        let answer = sdp("answer");
+        bench.media(&leg, Media::AnswerReady { answer, held });
+        assert_eq!(bench.states().last(), Some(&state));
+        assert_eq!(bench.flow().microphone, !held);
+        assert!(bench.flow().speaker);
+    }
+    assert_eq!(bench.signals(&leg).len(), 2);
+}
+
+#[test]
+fn held_by_both_stays_on_hold_until_both_take_back() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
+    let answer = || sdp("answer");
+    bench.media(
+        &leg,
+        Media::AnswerReady {
+            answer: answer(),
+            held: true,
+        },
+    );
+    bench.press(Button::Hold);
+    bench.media(&leg, Media::OfferReady(sdp("hold")));
+    bench.signal(&leg, Signal::Responded(sdp("held")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    assert_eq!(bench.states(), ["ON_REMOTE_HOLD", "ON_HOLD"]);
+    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
+    bench.media(
+        &leg,
+        Media::AnswerReady {
+            answer: answer(),
+            held: false,
+        },
+    );
+    assert_eq!(bench.calls.view().call.expect("up").state, State::OnHold);
+}
+
+#[test]
+fn a_hold_that_crosses_the_peers_offer_is_sent_again_after_the_named_time() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.press(Button::Hold);
+    bench.media(&leg, Media::OfferReady(sdp("hold 1")));
+    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("theirs"))));
+    bench.signal(
+        &leg,
+        Signal::UpdateRefused {
+            retry_after: Some(Duration::from_secs(2)),
+            failure: failure("49"),
+        },
+    );
+    bench.media(
+        &leg,
+        Media::AnswerReady {
+            answer: sdp("ours"),
+            held: false,
+        },
+    );
+    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
+    bench.wait(Duration::from_secs(2));
+    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
+    let orders = bench.signals(&leg);
+    assert!(orders.contains(&&SignalOrder::Respond(sdp("ours"))));
+    assert_eq!(orders.last(), Some(&&SignalOrder::Update(sdp("hold 2"))));
+}
+
+#[test]
+fn a_hold_that_is_refused_leaves_the_call_as_it_was() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.press(Button::Hold);
+    bench.media(&leg, Media::OfferReady(sdp("hold")));
+    bench.signal(
+        &leg,
+        Signal::UpdateRefused {
+            retry_after: None,
+            failure: failure("26"),
+        },
+    );
+    assert_eq!(bench.states(), [""; 0]);
+    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
+    bench.press(Button::Hold);
+    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
+}
+
+#[test]
+fn a_hold_that_nobody_answers_can_be_tried_again() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.press(Button::Hold);
+    bench.media(&leg, Media::OfferReady(sdp("hold")));
+    bench.wait(Duration::from_secs(15));
+    bench.out.clear();
+    bench.press(Button::Hold);
+    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
+}
+
+#[test]
+fn a_call_whose_media_never_come_up_ends_at_both_ends() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let leg = leg(1, 0);
+    bench.press(Button::Bell);
+    bench.media(&leg, Media::OfferReady(sdp("offer")));
+    bench.signal(&leg, Signal::Started);
+    bench.signal(&leg, Signal::Responded(sdp("answer")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    bench.wait(Duration::from_secs(15));
+    assert_eq!(bench.last_change().0, State::Ended);
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+}
+
+#[test]
+fn a_nonsense_answer_ends_the_call_with_the_reason() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let leg = leg(1, 0);
+    bench.press(Button::Bell);
+    bench.media(&leg, Media::OfferReady(sdp("offer")));
+    bench.signal(&leg, Signal::Started);
+    bench.signal(&leg, Signal::Responded(sdp("nonsense")));
+    bench.media(&leg, Media::Failed(failure("call:9")));
+    assert_eq!(bench.last_change().2.as_deref(), Some("it failed"));
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+}
+
+#[test]
+fn a_hang_up_seen_by_media_waits_a_second_for_its_reason() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.media(&leg, Media::FarEndClosed);
+    bench.wait(Duration::from_millis(999));
+    assert!(bench.calls.view().call.is_some());
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(bench.last_change().1.as_deref(), Some("200"));
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+}
+
+#[test]
+fn the_longest_call_ends() {
+    let (mut bench, _) = Bench::in_call();
+    bench.wait(Duration::from_secs(30 * 60));
+    assert_eq!(bench.last_change().0, State::Ended);
+}
+
+#[test]
+fn buttons_that_mean_nothing_now_say_so() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    for button in [Button::Answer, Button::Reject, Button::End, Button::Hold] {
+        bench.press(button);
+        assert!(bench.denied().is_some(), "{button:?}");
+        bench.out.clear();
+    }
+}
+
+#[test]
+fn a_shutdown_ends_the_call_and_accepts_nothing_more() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.feed(Input::Shutdown);
+    assert!(matches!(
+        bench.signals(&leg).last(),
+        Some(SignalOrder::End(_))
+    ));
+    bench.press(Button::Bell);
+    assert!(bench.calls.view().call.is_none());
+    assert!(bench.denied().is_some());
+}
+
+#[test]
+fn a_device_fault_is_told_once_and_its_end_once() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let fault = || Input::Device(Device::Camera, Some("no picture".to_owned()));
+    bench.feed(fault());
+    bench.feed(fault());
+    bench.feed(Input::Device(Device::Camera, None));
+    bench.feed(Input::Device(Device::Camera, None));
+    assert_eq!(bench.out.len(), 2);
+}
+
+/// What a leg may say, by number.
+fn any_signal() -> impl Strategy<Value = Signal> {
+    prop_oneof![
+        Just(Signal::Started),
+        Just(Signal::StartFailed(failure("call:2"))),
+        Just(Signal::Ringing),
+        Just(Signal::Progress(sdp("early"))),
+        Just(Signal::Responded(sdp("answer"))),
+        Just(Signal::UpdateOffered(Some(sdp("offer")))),
+        Just(Signal::UpdateOffered(None)),
+        Just(Signal::UpdateRefused {
+            retry_after: Some(Duration::from_secs(1)),
+            failure: failure("49"),
+        }),
+        Just(Signal::UpdateRefused {
+            retry_after: None,
+            failure: failure("26"),
+        }),
+        Just(Signal::AnswerFailed(failure("42"))),
+        Just(ended("200")),
+        Just(Signal::AnsweredElsewhere),
+    ]
+}
+
+fn any_media() -> impl Strategy<Value = Media> {
+    prop_oneof![
+        Just(Media::OfferReady(sdp("offer"))),
+        any::<bool>().prop_map(|held| Media::AnswerReady {
+            answer: sdp("answer"),
+            held
+        }),
+        any::<bool>().prop_map(|held| Media::AnswerApplied { held }),
+        Just(Media::Failed(failure("call:3"))),
+        Just(Media::Connected),
+        Just(Media::FirstSound),
+        Just(Media::Lost("gone".to_owned())),
+        Just(Media::FarEndClosed),
+        Just(Media::Figures(Figures::default())),
+    ]
+}
+
+fn any_leg() -> impl Strategy<Value = LegId> {
+    prop_oneof![
+        (1..4u32, 0..2u32).prop_map(|(call, n)| leg(call, n)),
+        (1..4u32).prop_map(|n| LegId::new(format!("home/in/{n}"))),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let button = prop_oneof![
+        Just(Button::Bell),
+        Just(Button::Answer),
+        Just(Button::Reject),
+        Just(Button::End),
+        Just(Button::Hold),
+        Just(Button::Unhold),
+    ];
+    prop_oneof![
+        4 => button.prop_map(Input::Pressed),
+        6 => (any_leg(), any_signal()).prop_map(|(leg, signal)| Input::Signal(leg, signal)),
+        6 => (any_leg(), any_media()).prop_map(|(leg, media)| Input::Media(leg, media)),
+        1 => (any_leg(), any::<bool>()).prop_map(|(leg, offer)| {
+            Input::Incoming(incoming(&leg, offer.then_some("offer")))
+        }),
+        1 => any::<bool>().prop_map(|up| Input::Connection(
+            home(),
+            if up { Connection::Connected } else { Connection::Connecting },
+        )),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever comes, in whatever order: media of every leg are closed exactly
+    /// once, nothing is ordered for a leg after that, and the station is idle again
+    /// in bounded time after the last event.
+    #[test]
+    fn any_inputs_leave_nothing_behind(
+        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
+    ) {
+        let mut bench = Bench::ringing(&[ALICE, BOB]);
+        for (input, pause) in steps {
+            bench.feed(input);
+            bench.wait(Duration::from_millis(pause));
+        }
+        bench.wait(Duration::from_secs(31 * 60));
+        prop_assert!(bench.calls.view().call.is_none());
+        prop_assert_eq!(bench.calls.deadline(), None);
+
+        let mut open: BTreeMap<LegId, bool> = BTreeMap::new();
+        for output in &bench.out {
+            match output {
+                Output::Media(leg, MediaOrder::Offer(_) | MediaOrder::Answer(..)) => {
+                    prop_assert_ne!(open.insert(leg.clone(), true), Some(true));
+                }
+                Output::Media(leg, MediaOrder::Close) => {
+                    prop_assert_eq!(open.insert(leg.clone(), false), Some(true));
+                }
+                Output::Media(leg, _) => prop_assert_eq!(open.get(leg), Some(&true)),
+                Output::Signal(..) | Output::Event(_) => {}
+            }
+        }
+        prop_assert!(open.values().all(|open| !open));
+    }
+
+    /// State changes of one call form a chain and nothing follows its end.
+    #[test]
+    fn state_changes_form_a_chain(
+        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
+    ) {
+        let mut bench = Bench::ringing(&[ALICE, BOB]);
+        for (input, pause) in steps {
+            bench.feed(input);
+            bench.wait(Duration::from_millis(pause));
+        }
+        let mut states: BTreeMap<CallId, State> = BTreeMap::new();
+        for output in &bench.out {
+            let Output::Event(Event::StateChange { call, previous, state, .. }) = output else {
+                continue;
+            };
+            prop_assert!(!previous.is_over());
+            if let Some(known) = states.insert(call.clone(), *state) {
+                prop_assert_eq!(known, *previous);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+/**
+ * Requests to the station: JSON over HTTP with Basic credentials on each of
+ * them (protocol section 2). Knows nothing of calls.
+ */
+
+/** How long an answer may take, in milliseconds. A LAN answers in a few. */
+const REQUEST_LIMIT = 10_000;
+
+/** SPiDR status codes that this client acts on (protocol section 2). */
+export const Status = Object.freeze({
+  NOT_AUTHORISED: 4,
+  NO_SUBSCRIPTION: 39,
+  NO_SESSION: 42,
+  SESSION_EXPIRED: 47,
+});
+
+/** A request that did not succeed. `status` 0: no answer came at all. */
+export class RequestError extends Error {
+  /**
+   * @param {number} status HTTP status, 0 without an answer
+   * @param {number} [code] `statusCode` of the reply's wrapper object
+   * @param {number} [retryAfter] seconds the server asks us to wait
+   */
+  constructor(status, code = 0, retryAfter = 0) {
+    super(`request failed (${status}/${code})`);
+    this.name = "RequestError";
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+
+  /** The name or the password is wrong: trying again is of no use. */
+  get needsLogin() {
+    return this.status === 401 || (this.status === 403 && this.code === Status.NOT_AUTHORISED);
+  }
+
+  /** The subscription or the call it was about does not exist any more. */
+  get gone() {
+    return (
+      [403, 404, 410].includes(this.status) ||
+      [Status.NO_SUBSCRIPTION, Status.NO_SESSION, Status.SESSION_EXPIRED].includes(this.code)
+    );
+  }
+}
+
+/** The station's REST side, with the credentials of one person. */
+export class Rest {
+  #authorization;
+  #origin;
+
+  /**
+   * @param {string} address the person, `alice@demo.local`
+   * @param {string} password
+   * @param {string} [origin] of the station
+   */
+  constructor(address, password, origin = location.origin) {
+    const bytes = new TextEncoder().encode(`${address}:${password}`);
+    this.#authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
+    this.#origin = origin;
+  }
+
+  get origin() {
+    return this.#origin;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path absolute, on the station only
+   * @param {object} [body] sent as JSON
+   * @param {{last?: boolean}} [options] `last`: the page is going away; the request outlives it
+   * @returns {Promise<any>} the JSON of the reply, `{}` if it has none
+   * @throws {RequestError}
+   */
+  async request(method, path, body, { last = false } = {}) {
+    const url = new URL(path, this.#origin);
+    if (url.origin !== this.#origin) throw new RequestError(0);
+    let response;
+    let reply;
+    try {
+      response = await fetch(url, {
+        method,
+        headers: {
+          Authorization: this.#authorization,
+          Accept: "application/json",
+          ...(body && { "Content-Type": "application/json" }),
+        },
+        body: body && JSON.stringify(body),
+        // Without this a 401 would open the browser's own log-in window.
+        credentials: "omit",
+        cache: "no-store",
+        keepalive: last,
+        signal: last ? undefined : AbortSignal.timeout(REQUEST_LIMIT),
+      });
+      reply = await response.json().catch(() => ({}));
+    } catch {
+      throw new RequestError(0);
+    }
+    if (response.ok) return reply ?? {};
+    const wrapper = Object.values(reply ?? {}).find((value) => Number.isInteger(value?.statusCode));
+    const wait = Number(wrapper?.retryAfter ?? response.headers.get("Retry-After"));
+    throw new RequestError(response.status, wrapper?.statusCode, Number.isFinite(wait) ? wait : 0);
+  }
+}
+
+/** A user name as the path wants it: escaped, but with a plain `@`. */
+export function userPath(address) {
+  return `/rest/version/1/user/${encodeURIComponent(address).replaceAll("%40", "@")}`;
+}

@@ -1,0 +1,336 @@
+//! One life of the capture pipeline, from start to failure.
+//!
+//! ```text
+//!  source --> I420 --> tee --+--> valve --> queue --> vp8enc  --> appsink --> broadcast
+//!                            +--> valve --> queue --> x264enc --> appsink --> broadcast
+//! ```
+//!
+//! The valves stand before the queues: behind a closed one nothing is copied, no
+//! thread wakes. The queues hold one picture and drop the older, so that a slow
+//! encoder costs pictures and never delay.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+
+use super::clock_picture::{ClockPicture, Plane};
+use super::{CameraSettings, Source, Track};
+use crate::clock;
+use crate::media::VideoCodec;
+use crate::media::feed::VideoFrame;
+
+/// Name of the message that the end of a file becomes: the real one would need
+/// open valves to reach the bus.
+const FILE_ENDED: &str = "doorstation-file-ended";
+
+/// How long to look for the reason of a failed start: it is on the bus already,
+/// but no time at all would not look.
+const ERROR_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What ended or troubled a pipeline.
+#[derive(Debug, PartialEq)]
+pub(super) enum Trouble {
+    /// The file was played to its end.
+    FileEnded,
+    /// It cannot go on, for this reason.
+    Failed(String),
+}
+
+/// A pipeline that was started; dropping it takes it down.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pipeline: gst::Pipeline,
+    bus: gst::Bus,
+}
+
+/// The controls of one codec's branch.
+#[derive(Clone, Debug)]
+pub(super) struct Branch {
+    valve: gst::Element,
+    sink: gst_app::AppSink,
+}
+
+impl Branch {
+    /// Lets pictures through; the first one that follows is a key frame.
+    pub(super) fn open(&self) {
+        // The request goes first, so that no picture slips in before it.
+        self.request_key_frame();
+        self.valve.set_property("drop", false);
+    }
+
+    /// Stops pictures before the encoder.
+    pub(super) fn close(&self) {
+        self.valve.set_property("drop", true);
+    }
+
+    /// Asks the encoder to make its next picture a key frame.
+    pub(super) fn request_key_frame(&self) {
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+            .all_headers(true)
+            .build();
+        // Not handled means that there is no encoder yet: it begins with one.
+        let _ = self.sink.send_event(event);
+    }
+}
+
+impl Pipeline {
+    /// Builds and starts the pipeline; its valves are closed.
+    ///
+    /// # Errors
+    ///
+    /// The reason, when it cannot even start; most troubles show later, in
+    /// [`Pipeline::trouble`].
+    pub(super) fn start(
+        settings: &CameraSettings,
+        tracks: &[Arc<Track>],
+        progress: &Arc<super::Progress>,
+    ) -> Result<(Self, Vec<(VideoCodec, Branch)>), String> {
+        let mut text = format!(
+            "{} ! {} ! tee name=tee",
+            source_text(settings),
+            settings.raw_caps()
+        );
+        for track in tracks {
+            let codec = codec_name(track.encoder.codec);
+            text.push_str(&format!(
+                " tee. ! valve name=valve-{codec} drop=true \
+                 ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0 leaky=downstream \
+                 ! {} ! appsink name=sink-{codec} sync=false async=false max-buffers=4 \
+                 enable-last-sample=false qos=false",
+                track.encoder.launch
+            ));
+        }
+        let pipeline = gst::parse::launch(&text)
+            .map_err(|error| error.to_string())?
+            .downcast::<gst::Pipeline>()
+            .map_err(|_| "the description is not a pipeline".to_owned())?;
+        let bus = pipeline.bus().ok_or("the pipeline has no bus")?;
+        let this = Self { pipeline, bus };
+        this.set_source(settings)?;
+        this.count_pictures(progress)?;
+        let base = clock::now().saturating_duration_since(progress.began);
+        let mut branches = Vec::new();
+        for track in tracks {
+            branches.push((track.encoder.codec, this.branch(track, base)?));
+        }
+        if this.pipeline.set_state(gst::State::Playing).is_err() {
+            return Err(match this.trouble(ERROR_PATIENCE) {
+                Some(Trouble::Failed(reason)) => reason,
+                _ => "it does not start".to_owned(),
+            });
+        }
+        Ok((this, branches))
+    }
+
+    /// Waits up to `patience` for something that ends this pipeline.
+    pub(super) fn trouble(&self, patience: Duration) -> Option<Trouble> {
+        let message = self.bus.timed_pop_filtered(
+            gst::ClockTime::try_from(patience).ok(),
+            &[
+                gst::MessageType::Error,
+                gst::MessageType::Eos,
+                gst::MessageType::Application,
+            ],
+        )?;
+        match message.view() {
+            gst::MessageView::Error(_) => Some(Trouble::Failed(
+                super::error_text(&message).unwrap_or_else(|| "unknown error".to_owned()),
+            )),
+            gst::MessageView::Eos(_) => Some(Trouble::Failed("the stream ended".to_owned())),
+            gst::MessageView::Application(news) => news
+                .structure()
+                .is_some_and(|structure| structure.name() == FILE_ENDED)
+                .then_some(Trouble::FileEnded),
+            _ => None,
+        }
+    }
+
+    fn element(&self, name: &str) -> Result<gst::Element, String> {
+        self.pipeline
+            .by_name(name)
+            .ok_or_else(|| format!("the pipeline has no {name}"))
+    }
+
+    fn static_pad(&self, element: &str, pad: &str) -> Result<gst::Pad, String> {
+        self.element(element)?
+            .static_pad(pad)
+            .ok_or_else(|| format!("{element} has no pad {pad}"))
+    }
+
+    /// Device and file names are properties, never pipeline text.
+    fn set_source(&self, settings: &CameraSettings) -> Result<(), String> {
+        let source = self.element("source")?;
+        match &settings.source {
+            Source::Test => self.draw_clock(settings)?,
+            Source::V4l2(device) => source.set_property("device", device),
+            Source::File(path) => {
+                let path = path.to_str().ok_or("the file's name is not UTF-8")?;
+                source.set_property("location", path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws the test picture into what `videotestsrc` made.
+    fn draw_clock(&self, settings: &CameraSettings) -> Result<(), String> {
+        let (width, height) = (settings.width, settings.height);
+        let picture = ClockPicture::new(width as usize, height as usize);
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let count = AtomicU64::new(0);
+        let pad = self.static_pad("source", "src")?;
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, probe| {
+            if let Some(buffer) = probe.buffer_mut() {
+                let frame =
+                    gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), &info);
+                if let Ok(mut frame) = frame {
+                    draw(&picture, &mut frame, count.fetch_add(1, Relaxed));
+                }
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+
+    /// Counts the raw pictures, and turns the end of a file into a message.
+    fn count_pictures(&self, progress: &Arc<super::Progress>) -> Result<(), String> {
+        let pad = self.static_pad("tee", "sink")?;
+        let progress = progress.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            progress.picture();
+            gst::PadProbeReturn::Ok
+        });
+        let bus = self.bus.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, probe| {
+            let ended = probe
+                .event()
+                .is_some_and(|event| event.type_() == gst::EventType::Eos);
+            if ended {
+                let structure = gst::Structure::new_empty(FILE_ENDED);
+                // Only a bus that is going down refuses, and then nobody cares.
+                let _ = bus.post(gst::message::Application::new(structure));
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+
+    /// Connects one codec's branch to its followers. `base` is the age of the
+    /// camera when this pipeline starts: it keeps time growing over restarts.
+    fn branch(&self, track: &Arc<Track>, base: Duration) -> Result<Branch, String> {
+        let codec = codec_name(track.encoder.codec);
+        let valve = self.element(&format!("valve-{codec}"))?;
+        let sink = self
+            .element(&format!("sink-{codec}"))?
+            .downcast::<gst_app::AppSink>()
+            .map_err(|_| "the sink is no appsink".to_owned())?;
+        self.time_encoder(track)?;
+        let track = track.clone();
+        sink.set_callbacks(
+            gst_app::AppSinkCallbacks::builder()
+                .new_sample(move |sink| {
+                    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                    if let Some(frame) = frame(track.encoder.codec, &sample, base) {
+                        track.publish(frame);
+                    }
+                    Ok(gst::FlowSuccess::Ok)
+                })
+                .build(),
+        );
+        Ok(Branch { valve, sink })
+    }
+
+    /// Notes when a picture enters the encoder; [`Track::publish`] notes when it
+    /// is out.
+    fn time_encoder(&self, track: &Arc<Track>) -> Result<(), String> {
+        let name = super::Encoder::element_name(track.encoder.codec);
+        let pad = self.static_pad(name, "sink")?;
+        let track = track.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            track.entered.store(track.clock_ns(), Relaxed);
+            track.encoded_in.fetch_add(1, Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!("camera pipeline does not stop cleanly");
+        }
+    }
+}
+
+fn source_text(settings: &CameraSettings) -> String {
+    let CameraSettings {
+        width, height, fps, ..
+    } = *settings;
+    let fit = "videorate drop-only=true ! videoscale ! videoconvert";
+    match settings.source {
+        Source::Test => "videotestsrc name=source is-live=true pattern=solid-color".to_owned(),
+        // Uncompressed or JPEG, whichever the camera has at this size; else
+        // whatever it gives.
+        Source::V4l2(_) => {
+            let wanted = format!("width={width},height={height},framerate={fps}/1");
+            format!(
+                "v4l2src name=source ! capsfilter caps=\"video/x-raw,{wanted};image/jpeg,{wanted};\
+                 video/x-raw;image/jpeg\" ! decodebin ! {fit}"
+            )
+        }
+        Source::File(_) => {
+            let fit = "videorate ! videoscale ! videoconvert";
+            format!(
+                "filesrc name=source ! decodebin ! {fit} ! {} ! clocksync",
+                settings.raw_caps()
+            )
+        }
+    }
+}
+
+fn codec_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::Vp8 => "vp8",
+        VideoCodec::H264 => "h264",
+    }
+}
+
+fn draw(
+    picture: &ClockPicture,
+    frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+    count: u64,
+) {
+    let strides = [0, 1, 2].map(|plane| frame.plane_stride()[plane] as usize);
+    let [luma, u, v, _] = frame.planes_data_mut();
+    let [luma, u, v] = [(luma, strides[0]), (u, strides[1]), (v, strides[2])]
+        .map(|(data, stride)| Plane { data, stride });
+    picture.draw(luma, [u, v], count, clock::wall());
+}
+
+/// The encoded picture of a sample; its bytes stay where the encoder put them.
+fn frame(codec: VideoCodec, sample: &gst::Sample, base: Duration) -> Option<VideoFrame> {
+    let buffer = sample.buffer_owned()?;
+    let running = sample
+        .segment()?
+        .downcast_ref::<gst::ClockTime>()?
+        .to_running_time(buffer.pts()?)?;
+    let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let mapped = buffer.into_mapped_buffer_readable().ok()?;
+    Some(VideoFrame {
+        codec,
+        data: Bytes::from_owner(mapped),
+        pts: base + Duration::from(running),
+        encoded: clock::now(),
+        key,
+    })
+}

@@ -1,0 +1,428 @@
+//! A leg's media: its m-lines in order, its descriptions, its hold.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::{join_all, try_join_all};
+use tokio::sync::{mpsc, watch};
+
+use super::codecs::Medium;
+use super::figures::{self, Values};
+use super::line::{Line, opposite_setup};
+use super::plan::{Plan, Policy};
+use super::sdp::split::{Kind, session_text};
+use super::sdp::wire::{self, Shown};
+use super::sdp::{Description, Direction, SdpError, Section};
+use super::session::{Make, SESSION_MID, Session};
+use super::watcher::Notice;
+use super::{Context, Error};
+use crate::call::{Figures, Flow, Media, Sdp, Wish};
+use crate::clock;
+use crate::media::VideoCodec;
+
+/// The media of one leg.
+pub(crate) struct Leg {
+    context: Arc<Context>,
+    /// The camera's codecs when the leg began, best first.
+    pictures: Vec<VideoCodec>,
+    wish: Wish,
+    lines: Vec<Line>,
+    /// The `msid` stream of all lines, so that a page makes one stream of them.
+    stream: String,
+    /// Session id and version of our `o=` line.
+    origin: (u64, u64),
+    flow: watch::Sender<Flow>,
+    notices: mpsc::Sender<Notice>,
+    /// We hold the far end.
+    holding: bool,
+    /// The hold of our offer under way.
+    offering_hold: Option<bool>,
+    /// When the first answer was given or taken.
+    answered: Option<Instant>,
+    told_connected: bool,
+    told_closed: bool,
+    values: Values,
+}
+
+impl Leg {
+    /// A leg without lines. It tells what happens to `notices`.
+    pub(crate) fn new(context: Arc<Context>, notices: mpsc::Sender<Notice>) -> Self {
+        Self {
+            pictures: context.pictures.codecs(),
+            context,
+            wish: Wish {
+                receive_video: false,
+                send_video: false,
+            },
+            lines: Vec::new(),
+            stream: format!("doorstation-{:08x}", rand::random::<u32>()),
+            // Browsers read it as a signed number of 64 bits.
+            origin: (rand::random::<u64>() >> 2, 0),
+            flow: watch::Sender::new(Flow::default()),
+            notices,
+            holding: false,
+            offering_hold: None,
+            answered: None,
+            told_connected: false,
+            told_closed: false,
+            values: Values::new(),
+        }
+    }
+
+    /// Makes the first offer: sound, and a picture if it is wished and there is
+    /// a camera.
+    ///
+    /// # Errors
+    ///
+    /// When a session cannot be made, or there is no network.
+    pub(crate) async fn offer(&mut self, wish: Wish) -> Result<Sdp, Error> {
+        let began = clock::now();
+        self.wish = wish;
+        let mut lines = vec![Line::offered(
+            "0".into(),
+            Medium::Audio,
+            Direction::SendRecv,
+        )];
+        if wish.send_video && !self.pictures.is_empty() {
+            let direction = Direction::new(true, wish.receive_video);
+            lines.push(Line::offered("1".into(), Medium::Video, direction));
+        }
+        let sessions = lines.iter().enumerate().filter_map(|(index, line)| {
+            let medium = line.medium?;
+            Some(self.session(index, medium))
+        });
+        let sessions = try_join_all(sessions).await?;
+        for (line, session) in lines.iter_mut().zip(sessions) {
+            line.session = Some(session);
+        }
+        self.lines = lines;
+        let offer = self.offer_lines(false).await?;
+        self.took("offer_ms", began);
+        Ok(offer)
+    }
+
+    /// Offers anew over the same sessions: to hold, or to take back.
+    ///
+    /// # Errors
+    ///
+    /// When there is no session, or one refuses.
+    pub(crate) async fn reoffer(&mut self, hold: bool) -> Result<Sdp, Error> {
+        if !self.lines.iter().any(Line::is_live) {
+            return Err(Error::NoSession("offer with"));
+        }
+        self.offer_lines(hold).await
+    }
+
+    async fn offer_lines(&mut self, hold: bool) -> Result<Sdp, Error> {
+        let texts = join_all(self.lines.iter_mut().map(|line| async move {
+            let Some(session) = &line.session else {
+                return Ok(());
+            };
+            line.offered = if hold {
+                Direction::SendOnly
+            } else {
+                line.usual
+            };
+            let text = session.offer(line.offered).await?;
+            let shown = Shown {
+                mid: &line.mid,
+                direction: line.offered,
+                setup: None,
+                decoy: false,
+            };
+            line.shown = Some(wire::section_of(&text, shown)?);
+            Ok(())
+        }))
+        .await;
+        texts.into_iter().collect::<Result<(), Error>>()?;
+        self.offering_hold = Some(hold);
+        Ok(self.join(false))
+    }
+
+    /// Takes the far end's answer to the latest offer; tells whether it holds us.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense, or leaves nothing.
+    pub(crate) async fn apply(&mut self, answer: &Sdp) -> Result<bool, Error> {
+        let answer = Description::parse(answer.as_str())?;
+        tracing::debug!(?answer, "answer taken");
+        if answer.sections().len() != self.lines.len() {
+            return Err(Error::Description(SdpError::Mismatch {
+                offered: self.lines.len(),
+                answered: answer.sections().len(),
+            }));
+        }
+        self.answered.get_or_insert_with(clock::now);
+        let mut rejected = Vec::new();
+        let mut applied = Vec::new();
+        for (index, (line, section)) in self.lines.iter_mut().zip(answer.sections()).enumerate() {
+            if section.port() == 0 {
+                rejected.extend(line.reject());
+            } else if line.is_live() {
+                line.learn_setup(section.attribute("setup").map(opposite_setup));
+                let text = session_text(&answer, index, SESSION_MID, Kind::Answer);
+                let sending = line.offered.sends() && answer.direction(section).receives();
+                applied.push((&*line, text, sending));
+            }
+        }
+        let results = join_all(applied.into_iter().map(|(line, text, sending)| async move {
+            match &line.session {
+                Some(session) => session.apply(text, sending).await,
+                None => Ok(()),
+            }
+        }))
+        .await;
+        for session in rejected {
+            self.retire(session).await;
+        }
+        results.into_iter().collect::<Result<(), Error>>()?;
+        if !self.lines.iter().any(Line::is_live) {
+            return Err(Error::Rejected);
+        }
+        if let Some(hold) = self.offering_hold.take() {
+            self.holding = hold;
+        }
+        Ok(answer.holds())
+    }
+
+    /// Answers the far end's first offer; tells whether it holds us.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense, or there is nothing in common.
+    pub(crate) async fn answer(&mut self, offer: &Sdp, wish: Wish) -> Result<(Sdp, bool), Error> {
+        let began = clock::now();
+        self.wish = wish;
+        let answer = self.reanswer(offer).await?;
+        self.took("answer_ms", began);
+        Ok(answer)
+    }
+
+    /// Answers an offer over the same sessions; lines may come and go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Leg::answer`].
+    pub(crate) async fn reanswer(&mut self, offer: &Sdp) -> Result<(Sdp, bool), Error> {
+        let offer = Description::parse(offer.as_str())?;
+        tracing::debug!(?offer, "offer taken");
+        let sections = offer.sections();
+        if sections.len() < self.lines.len() {
+            return Err(Error::Description(SdpError::Mismatch {
+                offered: sections.len(),
+                answered: self.lines.len(),
+            }));
+        }
+        let policy = Policy {
+            wish: self.wish,
+            pictures: &self.pictures,
+            decoy: self.context.settings.decoy,
+            holding: self.holding,
+        };
+        let plans = policy.plans(&offer, &self.lines);
+        for (index, section) in sections.iter().enumerate().skip(self.lines.len()) {
+            let mid = section
+                .attribute("mid")
+                .map_or(index.to_string(), str::to_owned);
+            self.lines
+                .push(Line::rejected(mid, Medium::of(section.media())));
+        }
+        self.open_and_close(&plans).await?;
+
+        let held = offer.holds();
+        let usual = !held && !self.holding;
+        let offer = &offer;
+        let answers = join_all(self.lines.iter_mut().enumerate().map(|(index, line)| {
+            let plan = plans[index];
+            async move { answer_line(line, offer, index, plan, usual).await }
+        }))
+        .await;
+        answers.into_iter().collect::<Result<(), Error>>()?;
+        for (line, section) in self.lines.iter_mut().zip(sections) {
+            if !line.is_live() {
+                line.shown = Some(section.clone());
+            }
+        }
+        if !self.lines.iter().any(Line::is_live) {
+            return Err(Error::NothingInCommon);
+        }
+        self.offering_hold = None;
+        self.answered.get_or_insert_with(clock::now);
+        let bundle_only = sections.iter().any(|s| s.has_flag("bundle-only"));
+        Ok((self.join(bundle_only), held))
+    }
+
+    /// Makes the sessions that the plans need, and closes those that they end.
+    async fn open_and_close(&mut self, plans: &[Plan]) -> Result<(), Error> {
+        let wanted: Vec<(usize, Medium)> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(index, line)| plans[*index] != Plan::Reject && !line.is_live())
+            .filter_map(|(index, line)| Some((index, line.medium?)))
+            .collect();
+        let opened = wanted
+            .iter()
+            .map(|(index, medium)| self.session(*index, *medium));
+        let opened = try_join_all(opened).await?;
+        for ((index, _), session) in wanted.into_iter().zip(opened) {
+            self.lines[index].session = Some(session);
+        }
+        let ended: Vec<Session> = self
+            .lines
+            .iter_mut()
+            .zip(plans)
+            .filter(|(_, plan)| **plan == Plan::Reject)
+            .filter_map(|(line, _)| line.reject())
+            .collect();
+        for session in ended {
+            self.retire(session).await;
+        }
+        Ok(())
+    }
+
+    async fn session(&self, line: usize, medium: Medium) -> Result<Session, Error> {
+        let make = Make {
+            medium,
+            pictures: &self.pictures,
+            stream: &self.stream,
+            line,
+            flow: self.flow.subscribe(),
+            notices: self.notices.clone(),
+        };
+        Session::new(&self.context, make).await
+    }
+
+    /// One description of all lines. A rejected one borrows the transport of the
+    /// sound.
+    fn join(&mut self, bundle_only: bool) -> Sdp {
+        let live = || self.lines.iter().filter(|l| l.is_live());
+        let carrier = live()
+            .find(|l| l.medium == Some(Medium::Audio))
+            .or_else(|| live().next());
+        let transport = carrier.and_then(|l| l.shown.as_ref());
+        // A browser that insists on BUNDLE takes a group of one, and goes
+        // without the lines that it would not carry alone.
+        let group: Vec<&str> = carrier
+            .filter(|_| bundle_only)
+            .map(|l| l.mid.as_str())
+            .into_iter()
+            .collect();
+        let sections: Vec<Section> = self
+            .lines
+            .iter()
+            .filter_map(|line| {
+                let shown = line.shown.as_ref()?;
+                Some(if line.is_live() {
+                    shown.clone()
+                } else {
+                    wire::rejection(shown, &line.mid, transport)
+                })
+            })
+            .collect();
+        let (id, version) = (self.origin.0, self.origin.1 + 1);
+        let text = wire::join(id, version, &group, &sections);
+        self.origin.1 = version;
+        Sdp::new(text)
+    }
+
+    /// Lets media through, or stops it.
+    pub(crate) fn set_flow(&self, flow: Flow) {
+        self.flow.send_replace(flow);
+    }
+
+    /// What a notice means for the whole leg.
+    pub(crate) fn note(&mut self, notice: Notice) -> Option<Media> {
+        match notice {
+            Notice::Connected(index) => {
+                if let Some(line) = self.lines.get_mut(index) {
+                    line.connected = line.is_live();
+                }
+                self.connected()
+            }
+            Notice::Lost(index, reason) => {
+                let line = self.lines.get(index)?;
+                let medium = line.medium.map_or("media", Medium::name);
+                (line.is_live() && !line.closed_by_peer)
+                    .then(|| Media::Lost(format!("{reason} ({medium})")))
+            }
+            Notice::Closed(index) => {
+                if let Some(line) = self.lines.get_mut(index) {
+                    line.closed_by_peer = line.is_live();
+                }
+                let all = self.all_live(|line| line.closed_by_peer);
+                (all && !std::mem::replace(&mut self.told_closed, true))
+                    .then_some(Media::FarEndClosed)
+            }
+            Notice::FirstPictureSent => Some(Media::FirstPictureSent),
+            Notice::FirstSound => Some(Media::FirstSound),
+        }
+    }
+
+    /// `Connected`, once, when every live line is. A line that is given up can
+    /// make it true as well.
+    pub(crate) fn connected(&mut self) -> Option<Media> {
+        if self.told_connected || !self.all_live(|line| line.connected) {
+            return None;
+        }
+        self.told_connected = true;
+        if let Some(answered) = self.answered {
+            self.took("connect_ms", answered);
+        }
+        Some(Media::Connected)
+    }
+
+    fn all_live(&self, holds: impl Fn(&Line) -> bool) -> bool {
+        let mut live = self.lines.iter().filter(|l| l.is_live()).peekable();
+        live.peek().is_some() && live.all(holds)
+    }
+
+    fn took(&mut self, name: &'static str, since: Instant) {
+        let took = clock::now().saturating_duration_since(since);
+        self.values.insert(name, took.as_secs_f64() * 1000.0);
+    }
+
+    /// Keeps what a session measured, and closes it.
+    async fn retire(&mut self, session: Session) {
+        figures::collect(&session, &mut self.values).await;
+        session.close().await;
+    }
+
+    /// Closes every session and tells what was measured.
+    pub(crate) async fn close(mut self) -> Figures {
+        let sessions: Vec<Session> = self.lines.iter_mut().filter_map(Line::reject).collect();
+        for session in sessions {
+            self.retire(session).await;
+        }
+        Figures(self.values)
+    }
+}
+
+async fn answer_line(
+    line: &mut Line,
+    offer: &Description,
+    index: usize,
+    plan: Plan,
+    usual: bool,
+) -> Result<(), Error> {
+    let (Some(session), Plan::Accept { direction, decoy }) = (&line.session, plan) else {
+        return Ok(());
+    };
+    let text = session_text(offer, index, SESSION_MID, Kind::Offer);
+    let text = session.answer(text, direction).await?;
+    let shown = Shown {
+        mid: &line.mid,
+        direction,
+        setup: line.setup.as_deref(),
+        decoy,
+    };
+    let section = wire::section_of(&text, shown)?;
+    let role = section.attribute("setup").map(str::to_owned);
+    line.learn_setup(role.as_deref());
+    line.shown = Some(section);
+    if usual || line.usual == Direction::Inactive {
+        line.usual = direction;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Holds re-sent packets to a share of the line.
+//!
+//! The NACK responder of rtc 0.21.1 answers every request, again and again: on a
+//! full line it keeps the line full. This interceptor sits between the responder
+//! and the wire and lets re-sent packets pass only as far as a token bucket
+//! goes. What it drops is asked for again, or mended by a key frame.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rtc::interceptor::{Attribute, Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
+use rtc::sansio::Protocol;
+use webrtc::error::Error;
+
+/// Bytes a second that re-sent packets may take: a fifth of 1.5 Mb/s.
+const RATE: f64 = 37_500.0;
+/// What may be saved up: 100 ms of it would hold only three packets, so this is
+/// one lost burst of a key frame (30 packets of 1,200 bytes).
+const DEPTH: f64 = 36_000.0;
+
+/// The bucket: bytes that may leave now.
+struct Bucket {
+    bytes: f64,
+    filled: Option<Instant>,
+}
+
+impl Bucket {
+    fn take(&mut self, bytes: usize, now: Instant) -> bool {
+        let since = self
+            .filled
+            .replace(now)
+            .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        self.bytes = (self.bytes + since.as_secs_f64() * RATE).min(DEPTH);
+        let enough = self.bytes >= bytes as f64;
+        if enough {
+            self.bytes -= bytes as f64;
+        }
+        enough
+    }
+}
+
+/// The interceptor.
+pub(crate) struct RetransmissionLimiter {
+    bucket: Bucket,
+    read: VecDeque<TaggedPacket>,
+    write: VecDeque<TaggedPacket>,
+}
+
+impl Default for RetransmissionLimiter {
+    fn default() -> Self {
+        Self {
+            bucket: Bucket {
+                bytes: DEPTH,
+                filled: None,
+            },
+            read: VecDeque::new(),
+            write: VecDeque::new(),
+        }
+    }
+}
+
+impl RetransmissionLimiter {
+    /// On the way out right behind the NACK responder (4,000).
+    pub(crate) const SLOT: Slot = Slot::Custom(3_500);
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for RetransmissionLimiter {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Error> {
+        self.read.push_back(msg);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.read.pop_front()
+    }
+
+    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
+        let passes = match &msg.message.packet {
+            Packet::Rtp(packet) if msg.message.has(&Attribute::Retransmission) => {
+                self.bucket.take(packet.payload.len(), msg.now)
+            }
+            _ => true,
+        };
+        if passes {
+            self.write.push_back(msg);
+        }
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.write.pop_front()
+    }
+}
+
+impl Interceptor for RetransmissionLimiter {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_a_storm_is_held_to_the_rate() {
+        let start = crate::clock::now();
+        let mut bucket = Bucket {
+            bytes: DEPTH,
+            filled: None,
+        };
+        let burst = (0..100).filter(|_| bucket.take(1200, start)).count();
+        assert_eq!(burst, 30);
+
+        // 10 s of a storm: 100 requests each 10 ms.
+        let mut passed = 0;
+        for step in 1..=1000u32 {
+            let now = start + Duration::from_millis(10) * step;
+            passed += (0..100).filter(|_| bucket.take(1200, now)).count();
+        }
+        let bytes_a_second = passed as f64 * 1200.0 / 10.0;
+        assert!(
+            (0.95..=1.0).contains(&(bytes_a_second / RATE)),
+            "{bytes_a_second} bytes a second"
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! One m-line with what follows it.
+
+use super::Direction;
+
+/// One m-line with the lines up to the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    media: String,
+    port: u16,
+    protocol: String,
+    formats: Vec<String>,
+    /// The lines after the m-line, without their ends.
+    lines: Vec<String>,
+}
+
+impl Section {
+    /// Reads an m-line (`m=audio 9 UDP/TLS/RTP/SAVPF 111 110`).
+    pub(crate) fn new(line: &str) -> Option<Self> {
+        let mut words = line.strip_prefix("m=")?.split_ascii_whitespace();
+        let media = words.next()?.to_owned();
+        // `9/2` names two ports; no WebRTC peer does, the first one counts.
+        let port = words.next()?.split('/').next()?.parse().ok()?;
+        let protocol = words.next()?.to_owned();
+        let formats: Vec<String> = words.map(str::to_owned).collect();
+        (!formats.is_empty()).then_some(Self {
+            media,
+            port,
+            protocol,
+            formats,
+            lines: Vec::new(),
+        })
+    }
+
+    /// `audio`, `video`, `application`, ...
+    pub(crate) fn media(&self) -> &str {
+        &self.media
+    }
+
+    /// 0 means rejected or stopped.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+
+    /// Removes payload types that are named twice, and the second line of those
+    /// that describe them.
+    pub(crate) fn remove_repeated_formats(&mut self) {
+        let mut seen = Vec::new();
+        self.formats.retain(|format| {
+            let new = !seen.contains(format);
+            if new {
+                seen.push(format.clone());
+            }
+            new
+        });
+        let mut mapped = Vec::new();
+        self.lines.retain(|line| {
+            let Some(format) = line
+                .strip_prefix("a=rtpmap:")
+                .and_then(|l| l.split(' ').next())
+            else {
+                return true;
+            };
+            let new = !mapped.contains(&format.to_owned());
+            if new {
+                mapped.push(format.to_owned());
+            }
+            new
+        });
+    }
+
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    pub(crate) fn push(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
+    /// Puts a line before the one at `place`.
+    pub(crate) fn insert(&mut self, place: usize, line: String) {
+        self.lines.insert(place.min(self.lines.len()), line);
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&String) -> bool) {
+        self.lines.retain(keep);
+    }
+
+    /// The value of the first `a=name:value`.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        self.lines
+            .iter()
+            .find_map(|l| l.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
+    }
+
+    /// There is an `a=name`.
+    pub(crate) fn has_flag(&self, name: &str) -> bool {
+        self.lines
+            .iter()
+            .any(|l| l.strip_prefix("a=") == Some(name))
+    }
+
+    /// Puts `a=name:value` in the place of the first `a=name:...`, or at the end.
+    pub(crate) fn set_attribute(&mut self, name: &str, value: &str) {
+        let prefix = format!("a={name}:");
+        let line = format!("{prefix}{value}");
+        match self.lines.iter_mut().find(|l| l.starts_with(&prefix)) {
+            Some(old) => *old = line,
+            None => self.lines.push(line),
+        }
+    }
+
+    /// The value of `c=`.
+    pub(crate) fn connection(&self) -> Option<&str> {
+        self.lines.iter().find_map(|l| l.strip_prefix("c="))
+    }
+
+    /// Writes `c=`, which is the first line after the m-line (RFC 8866,
+    /// section 5), or behind `i=`.
+    pub(crate) fn set_connection(&mut self, value: &str) {
+        self.lines.retain(|l| !l.starts_with("c="));
+        let place = usize::from(self.lines.first().is_some_and(|l| l.starts_with("i=")));
+        self.lines.insert(place, format!("c={value}"));
+    }
+
+    /// The section's own direction line.
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        self.lines.iter().find_map(|line| {
+            let name = line.strip_prefix("a=")?;
+            Direction::ALL.into_iter().find(|d| d.name() == name)
+        })
+    }
+
+    /// Writes the direction in the place of the old one, or at the end.
+    pub(crate) fn set_direction(&mut self, direction: Direction) {
+        let is_direction = |line: &String| {
+            line.strip_prefix("a=")
+                .is_some_and(|name| Direction::ALL.into_iter().any(|d| d.name() == name))
+        };
+        let line = format!("a={direction}");
+        match self.lines.iter().position(is_direction) {
+            Some(place) => {
+                self.lines.retain(|l| !is_direction(l));
+                self.lines.insert(place, line);
+            }
+            None => self.lines.push(line),
+        }
+    }
+
+    /// The first payload type of this codec: 96 for `VP8` in
+    /// `a=rtpmap:96 VP8/90000`.
+    pub(crate) fn payload_type(&self, codec: &str) -> Option<u8> {
+        self.lines.iter().find_map(|line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            let name = name.split('/').next()?;
+            let number = number.parse().ok().filter(|n| *n < 128)?;
+            name.eq_ignore_ascii_case(codec).then_some(number)
+        })
+    }
+
+    /// Writes the section, each line ending in CRLF.
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(&format!(
+            "m={} {} {} {}\r\n",
+            self.media,
+            self.port,
+            self.protocol,
+            self.formats.join(" ")
+        ));
+        for line in &self.lines {
+            out.push_str(line);
+            out.push_str("\r\n");
+        }
+    }
+}

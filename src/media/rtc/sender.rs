@@ -1,0 +1,388 @@
+//! What goes to the far end: microphone packets and pictures, packed into RTP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rtc::rtp;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::codec::vp8::Vp8Payloader;
+use rtc::rtp::packetizer::Payloader;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
+
+use super::Context;
+use super::codecs::{Medium, VIDEO_CLOCK};
+use super::figures::Counters;
+use super::handler::Transport;
+use super::watcher::Notice;
+use crate::call::Flow;
+use crate::clock;
+use crate::media::VideoCodec;
+use crate::media::feed::{PictureFeed, Pictures, SoundPacket, VideoFrame, Voices};
+use crate::tasks::Tasks;
+
+/// Bytes of RTP payload in a packet of a picture. With RTP, SRTP, UDP and IPv6
+/// headers it stays below the 1,280 that every IPv6 link carries.
+const PAYLOAD: usize = 1_180;
+
+/// The least time between two key frames that the far end asks for: a key frame
+/// is twenty times a usual picture, and one on its way answers every request.
+const KEY_FRAME_GAP: Duration = Duration::from_millis(300);
+
+/// What was negotiated for sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Negotiated {
+    /// RTP payload type.
+    pub(crate) payload_type: u8,
+    /// The codec of a picture; `None` is sound.
+    pub(crate) picture: Option<VideoCodec>,
+    /// Both sides agreed that we send.
+    pub(crate) sending: bool,
+}
+
+/// What a sender works with.
+pub(crate) struct Out {
+    pub(crate) track: Arc<TrackLocalStaticRTP>,
+    pub(crate) ssrc: u32,
+    pub(crate) negotiated: watch::Receiver<Option<Negotiated>>,
+    pub(crate) transport: watch::Receiver<Transport>,
+    pub(crate) flow: watch::Receiver<Flow>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) notices: mpsc::Sender<Notice>,
+}
+
+/// Starts the sender of a session.
+pub(crate) fn spawn(tasks: &Tasks, context: &Context, medium: Medium, out: Out) {
+    match medium {
+        Medium::Audio => {
+            let voices = Arc::clone(&context.voices);
+            tasks.spawn("rtc-send-sound", send_sound(out, voices));
+        }
+        Medium::Video => {
+            let (asked_tx, asked) = watch::channel(0);
+            let requests =
+                count_requests(Arc::clone(&out.track), Arc::clone(&out.counters), asked_tx);
+            tasks.spawn("rtc-requests", requests);
+            let pictures = Arc::clone(&context.pictures);
+            tasks.spawn("rtc-send-picture", send_picture(out, pictures, asked));
+        }
+    }
+}
+
+/// Whether something may leave now, and how.
+struct Gate {
+    negotiated: watch::Receiver<Option<Negotiated>>,
+    transport: watch::Receiver<Transport>,
+    flow: watch::Receiver<Flow>,
+    allows: fn(Flow) -> bool,
+}
+
+impl Gate {
+    fn open(&mut self) -> Option<Negotiated> {
+        let negotiated = *self.negotiated.borrow_and_update();
+        let connected = {
+            let transport = self.transport.borrow_and_update();
+            // A transport that is away for a moment comes back: going on means
+            // the first packets are there when it does.
+            transport.connected() || transport.disconnected()
+        };
+        let allowed = (self.allows)(*self.flow.borrow_and_update());
+        negotiated.filter(|n| n.sending && connected && allowed)
+    }
+
+    /// Waits for a change of anything; `false` when the session is over.
+    async fn changed(&mut self) -> bool {
+        tokio::select! {
+            changed = self.negotiated.changed() => changed.is_ok(),
+            changed = self.transport.changed() => changed.is_ok(),
+            changed = self.flow.changed() => changed.is_ok(),
+        }
+    }
+}
+
+/// Numbers packets and writes them.
+struct Writer {
+    track: Arc<TrackLocalStaticRTP>,
+    counters: Arc<Counters>,
+    ssrc: u32,
+    sequence: u16,
+}
+
+impl Writer {
+    fn new(out: &Out) -> Self {
+        Self {
+            track: Arc::clone(&out.track),
+            counters: Arc::clone(&out.counters),
+            ssrc: out.ssrc,
+            sequence: rand::random(),
+        }
+    }
+
+    /// Hands one packet to the session; `false` when it is over.
+    async fn write(
+        &mut self,
+        payload_type: u8,
+        timestamp: u32,
+        marker: bool,
+        payload: Bytes,
+    ) -> bool {
+        let bytes = payload.len();
+        let packet = rtp::Packet {
+            header: rtp::header::Header {
+                version: 2,
+                marker,
+                payload_type,
+                sequence_number: self.sequence,
+                timestamp,
+                ssrc: self.ssrc,
+                ..Default::default()
+            },
+            payload,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        // The error would print the whole packet.
+        let written = self.track.write_rtp(packet).await.is_ok();
+        if written {
+            self.counters.sent(bytes);
+        }
+        written
+    }
+}
+
+async fn send_sound(out: Out, voices: Arc<dyn Voices>) {
+    let mut writer = Writer::new(&out);
+    let mut gate = Gate {
+        negotiated: out.negotiated,
+        transport: out.transport,
+        flow: out.flow,
+        allows: |flow| flow.microphone,
+    };
+    loop {
+        let Some(negotiated) = gate.open() else {
+            if gate.changed().await {
+                continue;
+            }
+            return;
+        };
+        let mut microphone = voices.microphone();
+        // Marks the first packet after a silence (RFC 3551, section 4.1).
+        let mut begins = true;
+        loop {
+            tokio::select! {
+                packet = microphone.recv() => match packet {
+                    Ok(packet) => {
+                        let SoundPacket { data, timestamp, .. } = &*packet;
+                        let payload_type = negotiated.payload_type;
+                        if !writer.write(payload_type, *timestamp, begins, data.clone()).await {
+                            return;
+                        }
+                        begins = false;
+                    }
+                    // The time stamps show the gap; the far end conceals it.
+                    Err(RecvError::Lagged(_)) => {}
+                    // The sound card is gone and will not come back.
+                    Err(RecvError::Closed) => return,
+                },
+                changed = gate.changed() => {
+                    if !changed {
+                        return;
+                    }
+                    if gate.open() != Some(negotiated) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn send_picture(out: Out, pictures: Arc<dyn Pictures>, asked: watch::Receiver<u64>) {
+    let mut stream = PictureStream {
+        writer: Writer::new(&out),
+        pictures,
+        payloader: payloader(VideoCodec::Vp8),
+        codec: None,
+        offset: rand::random(),
+        notices: Some(out.notices.clone()),
+        asked,
+        requested: None,
+    };
+    let mut gate = Gate {
+        negotiated: out.negotiated,
+        transport: out.transport,
+        flow: out.flow,
+        allows: |flow| flow.picture,
+    };
+    loop {
+        let Some(negotiated) = gate.open() else {
+            if gate.changed().await {
+                continue;
+            }
+            return;
+        };
+        let Some(codec) = negotiated.picture else {
+            return;
+        };
+        let feed = stream.begin(codec);
+        if !stream.run(feed, negotiated, codec, &mut gate).await {
+            return;
+        }
+    }
+}
+
+struct PictureStream {
+    writer: Writer,
+    pictures: Arc<dyn Pictures>,
+    payloader: Box<dyn Payloader>,
+    codec: Option<VideoCodec>,
+    /// RTP time stamps begin anywhere (RFC 3550, section 5.1).
+    offset: u32,
+    /// For the first picture; taken when it was told.
+    notices: Option<mpsc::Sender<Notice>>,
+    /// Requests for a key frame of the far end, counted.
+    asked: watch::Receiver<u64>,
+    /// When we last asked the encoder.
+    requested: Option<Instant>,
+}
+
+impl PictureStream {
+    /// Follows the camera from a key frame on.
+    fn begin(&mut self, codec: VideoCodec) -> PictureFeed {
+        // Kept over a hold, for its picture ids go on.
+        if self.codec.replace(codec) != Some(codec) {
+            self.payloader = payloader(codec);
+        }
+        let feed = self.pictures.subscribe(codec);
+        self.request(codec);
+        feed
+    }
+
+    /// Sends until the gate closes (`true`) or the session ends (`false`).
+    async fn run(
+        &mut self,
+        mut feed: PictureFeed,
+        negotiated: Negotiated,
+        codec: VideoCodec,
+        gate: &mut Gate,
+    ) -> bool {
+        let mut needs_key = true;
+        // A request that came too soon after the last one is kept until then.
+        let mut owed = false;
+        self.asked.mark_unchanged();
+        loop {
+            let due = self
+                .requested
+                .map_or_else(clock::now, |r| r + KEY_FRAME_GAP);
+            tokio::select! {
+                frame = feed.next() => match frame {
+                    Ok(frame) if needs_key && !frame.key => {}
+                    Ok(frame) => {
+                        needs_key = false;
+                        if !self.send(&frame, negotiated.payload_type).await {
+                            return false;
+                        }
+                    }
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::debug!(missed, "pictures were missed: a key frame is needed");
+                        needs_key = true;
+                        owed = true;
+                    }
+                    Err(RecvError::Closed) => return false,
+                },
+                changed = self.asked.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    owed = true;
+                }
+                () = tokio::time::sleep_until(due.into()), if owed => {
+                    owed = false;
+                    self.request(codec);
+                }
+                changed = gate.changed() => {
+                    if !changed {
+                        return false;
+                    }
+                    if gate.open() != Some(negotiated) {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, codec: VideoCodec) {
+        self.requested = Some(clock::now());
+        self.pictures.request_key_frame(codec);
+    }
+
+    async fn send(&mut self, frame: &VideoFrame, payload_type: u8) -> bool {
+        let Ok(parts) = self.payloader.payload(PAYLOAD, &frame.data) else {
+            tracing::debug!("a picture that cannot be packed is left out");
+            return true;
+        };
+        let timestamp = self.offset.wrapping_add(rtp_time(frame.pts));
+        let last = parts.len().saturating_sub(1);
+        for (index, part) in parts.into_iter().enumerate() {
+            if !self
+                .writer
+                .write(payload_type, timestamp, index == last, part)
+                .await
+            {
+                return false;
+            }
+            if let Some(notices) = self.notices.take() {
+                let _ = notices.send(Notice::FirstPictureSent).await;
+            }
+        }
+        self.writer.counters.picture(frame.key);
+        true
+    }
+}
+
+fn payloader(codec: VideoCodec) -> Box<dyn Payloader> {
+    match codec {
+        VideoCodec::Vp8 => {
+            let mut payloader = Vp8Payloader::default();
+            payloader.enable_picture_id = true;
+            Box::new(payloader)
+        }
+        VideoCodec::H264 => Box::new(H264Payloader::default()),
+    }
+}
+
+/// Presentation time at 90 kHz, modulo 2^32.
+fn rtp_time(pts: Duration) -> u32 {
+    (pts.as_nanos() * u128::from(VIDEO_CLOCK) / 1_000_000_000) as u32
+}
+
+/// Counts the far end's requests for a key frame.
+async fn count_requests(
+    track: Arc<TrackLocalStaticRTP>,
+    counters: Arc<Counters>,
+    asked: watch::Sender<u64>,
+) {
+    while let Some(event) = track.poll().await {
+        // Only such requests come here: see `requests`.
+        if let TrackLocalEvent::OnRtcpPacket(packets) = event {
+            counters.requested(packets.len());
+            asked.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rtp_time_runs_at_90_khz_and_wraps() {
+        assert_eq!(rtp_time(Duration::from_secs(1)), 90_000);
+        assert_eq!(rtp_time(Duration::from_millis(33)), 2_970);
+        // 2^32 / 90,000 Hz = 47,721.858 s.
+        assert_eq!(rtp_time(Duration::from_nanos(47_721_858_844_445)), 0);
+    }
+}

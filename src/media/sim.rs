@@ -1,0 +1,265 @@
+//! A camera, a microphone and a speaker in memory: the simulated side of
+//! [`feed`](super::feed), for tests of sessions without GStreamer and ALSA.
+//!
+//! The pictures have the form of their codec, so that they can be packed and
+//! put together again, but show nothing.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{broadcast, watch};
+
+use super::feed::{PictureFeed, Pictures, SoundPacket, VideoFrame, Voice, Voices};
+use super::{Tone, VideoCodec};
+use crate::clock;
+use crate::tasks::Tasks;
+
+/// Pictures that a slow follower can be behind: a quarter of a second.
+const FRAMES: usize = 8;
+/// Packets that a slow follower can be behind: 160 ms.
+const PACKETS: usize = 8;
+
+/// 20 ms of silence, as libopus encodes it (CELT, full band, mono).
+const SILENCE: &[u8] = &[0xf8, 0xff, 0xfe];
+
+/// A camera with 30 pictures a second of 3 kB, key pictures of 12 kB.
+pub struct SimPictures {
+    codecs: Vec<VideoCodec>,
+    streams: BTreeMap<VideoCodec, Arc<Stream>>,
+}
+
+struct Stream {
+    frames: broadcast::Sender<Arc<VideoFrame>>,
+    /// Requests for a key picture so far, and how many were granted.
+    wanted: AtomicU64,
+    granted: AtomicU64,
+    followers: Arc<AtomicUsize>,
+}
+
+impl SimPictures {
+    /// Starts a camera that encodes these codecs, best first.
+    pub fn start(codecs: &[VideoCodec], tasks: &Tasks) -> Arc<Self> {
+        let streams = codecs
+            .iter()
+            .map(|codec| {
+                let stream = Arc::new(Stream {
+                    frames: broadcast::Sender::new(FRAMES),
+                    wanted: AtomicU64::new(0),
+                    granted: AtomicU64::new(0),
+                    followers: Arc::default(),
+                });
+                tasks.spawn("sim-camera", film(*codec, Arc::clone(&stream)));
+                (*codec, stream)
+            })
+            .collect();
+        Arc::new(Self {
+            codecs: codecs.to_vec(),
+            streams,
+        })
+    }
+
+    /// How many key pictures of `codec` were asked for.
+    pub fn key_frames_wanted(&self, codec: VideoCodec) -> u64 {
+        self.streams
+            .get(&codec)
+            .map_or(0, |s| s.wanted.load(Ordering::Relaxed))
+    }
+
+    /// How many feeds of `codec` are alive.
+    pub fn followers(&self, codec: VideoCodec) -> usize {
+        self.streams
+            .get(&codec)
+            .map_or(0, |s| s.followers.load(Ordering::Relaxed))
+    }
+}
+
+async fn film(codec: VideoCodec, stream: Arc<Stream>) {
+    let began = clock::now();
+    let mut tick = tokio::time::interval(Duration::from_millis(33));
+    loop {
+        tick.tick().await;
+        if stream.frames.receiver_count() == 0 {
+            continue;
+        }
+        let wanted = stream.wanted.load(Ordering::Relaxed);
+        let key = stream.granted.swap(wanted, Ordering::Relaxed) < wanted;
+        let now = clock::now();
+        let frame = VideoFrame {
+            codec,
+            data: picture(codec, key),
+            pts: now.saturating_duration_since(began),
+            encoded: now,
+            key,
+        };
+        // It fails only when the last follower has just gone.
+        let _ = stream.frames.send(Arc::new(frame));
+    }
+}
+
+fn picture(codec: VideoCodec, key: bool) -> Bytes {
+    const BODY: u8 = 0x55;
+    let size = if key { 12_000 } else { 3_000 };
+    let mut data = Vec::with_capacity(size + 64);
+    match (codec, key) {
+        // The lowest bit of the first byte is 0 in a key picture (RFC 6386, 9.1).
+        (VideoCodec::Vp8, key) => data.push(if key { 0x10 } else { 0x11 }),
+        (VideoCodec::H264, true) => {
+            for unit in [
+                &[0x67, 0x42, 0xe0, 0x1f][..],
+                &[0x68, 0xce][..],
+                &[0x65][..],
+            ] {
+                data.extend_from_slice(&[0, 0, 0, 1]);
+                data.extend_from_slice(unit);
+            }
+        }
+        (VideoCodec::H264, false) => data.extend_from_slice(&[0, 0, 0, 1, 0x41]),
+    }
+    data.resize(data.len() + size, BODY);
+    Bytes::from(data)
+}
+
+impl Pictures for SimPictures {
+    fn codecs(&self) -> Vec<VideoCodec> {
+        self.codecs.clone()
+    }
+
+    fn subscribe(&self, codec: VideoCodec) -> PictureFeed {
+        struct Follower(Arc<AtomicUsize>);
+        impl Drop for Follower {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        match self.streams.get(&codec) {
+            Some(stream) => {
+                stream.followers.fetch_add(1, Ordering::Relaxed);
+                let guard = Follower(Arc::clone(&stream.followers));
+                PictureFeed::new(stream.frames.subscribe(), guard)
+            }
+            // A codec that it does not have: a feed that is over.
+            None => PictureFeed::new(broadcast::channel(1).1, ()),
+        }
+    }
+
+    fn request_key_frame(&self, codec: VideoCodec) {
+        if let Some(stream) = self.streams.get(&codec) {
+            stream.wanted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A microphone that hears silence, and a speaker that counts.
+pub struct SimVoices {
+    microphone: broadcast::Sender<Arc<SoundPacket>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What came to the speaker.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Packets of voices that were audible.
+    pub audible: u64,
+    /// Packets of voices that were not.
+    pub silenced: u64,
+    /// The latest tone ordered.
+    pub tone: Option<Tone>,
+    /// Voices that are alive.
+    pub voices: usize,
+}
+
+impl SimVoices {
+    /// Starts the microphone.
+    pub fn start(tasks: &Tasks) -> Arc<Self> {
+        let microphone = broadcast::Sender::new(PACKETS);
+        tasks.spawn("sim-microphone", speak(microphone.clone()));
+        Arc::new(Self {
+            microphone,
+            heard: Arc::default(),
+        })
+    }
+
+    /// What came to the speaker so far.
+    pub fn heard(&self) -> Heard {
+        lock(&self.heard).clone()
+    }
+
+    /// How many follow the microphone.
+    pub fn listeners(&self) -> usize {
+        self.microphone.receiver_count()
+    }
+}
+
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn speak(microphone: broadcast::Sender<Arc<SoundPacket>>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let mut timestamp = 0u32;
+    loop {
+        tick.tick().await;
+        timestamp = timestamp.wrapping_add(960);
+        let packet = SoundPacket {
+            data: Bytes::from_static(SILENCE),
+            timestamp,
+            encoded: clock::now(),
+        };
+        // Nobody has to listen.
+        let _ = microphone.send(Arc::new(packet));
+    }
+}
+
+impl Voices for SimVoices {
+    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {
+        self.microphone.subscribe()
+    }
+
+    fn speaker(&self) -> Box<dyn Voice> {
+        lock(&self.heard).voices += 1;
+        Box::new(SimVoice {
+            heard: Arc::clone(&self.heard),
+            audible: false,
+            first: watch::Sender::new(false),
+        })
+    }
+
+    fn play(&self, tone: Option<Tone>) {
+        lock(&self.heard).tone = tone;
+    }
+}
+
+struct SimVoice {
+    heard: Arc<Mutex<Heard>>,
+    audible: bool,
+    first: watch::Sender<bool>,
+}
+
+impl Voice for SimVoice {
+    fn push(&mut self, _sequence: u16, _timestamp: u32, _payload: Bytes) {
+        let mut heard = lock(&self.heard);
+        if self.audible {
+            heard.audible += 1;
+            self.first.send_replace(true);
+        } else {
+            heard.silenced += 1;
+        }
+    }
+
+    fn set_audible(&mut self, on: bool) {
+        self.audible = on;
+    }
+
+    fn heard(&self) -> watch::Receiver<bool> {
+        self.first.subscribe()
+    }
+}
+
+impl Drop for SimVoice {
+    fn drop(&mut self) {
+        lock(&self.heard).voices -= 1;
+    }
+}

@@ -1,0 +1,210 @@
+//! The thread `sound-capture`: microphone to Opus packets.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+use tracing::{info, warn};
+
+use super::meters::Meters;
+use super::pcm::Capture;
+use super::{BLOCK, FIRST_PAUSE, LONGEST_PAUSE, RATE, Watched};
+use crate::clock;
+use crate::media::feed::SoundPacket;
+use crate::media::worker::Stop;
+
+/// Samples of a packet: 20 ms.
+const PACKET: usize = 2 * BLOCK;
+/// Room for a packet, bytes: 32 kb/s need 80.
+const LARGEST: usize = 1275;
+/// How long a wait for the card lasts before the thread looks at its end.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A PCM that runs ahead of the clock by more than this is no card, or one no
+/// longer: a file at its end gives silence as fast as it is read.
+const AHEAD: Duration = Duration::from_millis(500);
+/// How long the pace is measured before it is measured anew, so that the drift of
+/// a real card never adds up to [`AHEAD`].
+const PACE_WINDOW: Duration = Duration::from_secs(30);
+
+/// Everything that the thread works with.
+pub(super) struct Microphone {
+    pub(super) name: String,
+    pub(super) packets: broadcast::Sender<Arc<SoundPacket>>,
+    pub(super) encoder: opus::Encoder,
+    pub(super) meters: Arc<Meters>,
+    pub(super) watched: Watched,
+}
+
+/// Runs until `stop`.
+pub(super) fn run(mut microphone: Microphone, stop: &Stop) {
+    let mut pause = FIRST_PAUSE;
+    let mut line = Line::new();
+    loop {
+        microphone.watched.enter();
+        match Capture::open(&microphone.name) {
+            Ok(card) => {
+                info!(pcm = microphone.name, "microphone opened");
+                let before = microphone.blocks();
+                let reason = follow(&mut microphone, card, &mut line, stop);
+                if microphone.blocks() > before {
+                    pause = FIRST_PAUSE;
+                }
+                let Err(reason) = reason else { return };
+                microphone.failed(&reason);
+            }
+            Err(reason) => microphone.failed(&reason),
+        }
+        microphone.watched.leave();
+        if stop.wait(pause) {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The samples on their way into packets, and the packets' time.
+struct Line {
+    samples: [f32; PACKET],
+    held: usize,
+    timestamp: u32,
+    /// When the latest sample came.
+    latest: Option<Instant>,
+    /// The latest packet was encoded, not skipped.
+    encoding: bool,
+    encoded: [u8; LARGEST],
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            samples: [0.0; PACKET],
+            held: 0,
+            timestamp: rand::random(),
+            latest: None,
+            encoding: false,
+            encoded: [0; LARGEST],
+        }
+    }
+
+    /// The card was away: the packets' time goes on by whole packets.
+    fn resume(&mut self) {
+        self.held = 0;
+        if let Some(latest) = self.latest {
+            let away = clock::now().saturating_duration_since(latest);
+            let packets = away.as_millis() / 20;
+            let samples = (packets as u32).wrapping_mul(PACKET as u32);
+            self.timestamp = self.timestamp.wrapping_add(samples);
+        }
+    }
+}
+
+/// Reads one opened card until it fails or the thread shall end.
+fn follow(
+    microphone: &mut Microphone,
+    mut card: Capture,
+    line: &mut Line,
+    stop: &Stop,
+) -> Result<(), String> {
+    let mut pace = Pace::new();
+    let mut xruns = 0;
+    line.resume();
+    while !stop.is_set() {
+        let frames = card.read(&mut line.samples[line.held..], PATIENCE)?;
+        if card.xruns() > xruns {
+            xruns = card.xruns();
+            Meters::one(&microphone.meters.microphone_xruns);
+        }
+        if frames == 0 {
+            // A file at its end says so at once, again and again.
+            stop.wait(Duration::from_millis(5));
+            continue;
+        }
+        microphone.watched.moved();
+        let now = clock::now();
+        line.latest = Some(now);
+        line.held += frames;
+        if line.held == PACKET {
+            Meters::add(&microphone.meters.microphone_blocks, PACKET / BLOCK);
+            microphone.send(line);
+        }
+        pace.check(frames, now)?;
+    }
+    Ok(())
+}
+
+impl Microphone {
+    fn blocks(&self) -> u64 {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.meters.microphone_blocks.load(Relaxed)
+    }
+
+    fn failed(&self, reason: &str) {
+        let name = &self.name;
+        self.watched
+            .failed(&format!("the microphone {name} does not work: {reason}"));
+    }
+
+    /// Encodes the full packet if anybody listens; its time passes anyway.
+    fn send(&mut self, line: &mut Line) {
+        let timestamp = line.timestamp;
+        line.timestamp = timestamp.wrapping_add(PACKET as u32);
+        line.held = 0;
+        if self.packets.receiver_count() == 0 {
+            line.encoding = false;
+            return;
+        }
+        let began = clock::now();
+        if !line.encoding {
+            // What was said long ago must not colour the first packet.
+            line.encoding = self.encoder.reset_state().is_ok();
+        }
+        match self.encoder.encode_float(&line.samples, &mut line.encoded) {
+            Ok(length) => {
+                let encoded = clock::now();
+                let took = encoded.saturating_duration_since(began).as_nanos();
+                Meters::add(&self.meters.encoding, took as usize);
+                Meters::one(&self.meters.microphone_packets);
+                // The last listener may just have left: no matter.
+                let _ = self.packets.send(Arc::new(SoundPacket {
+                    data: Bytes::copy_from_slice(&line.encoded[..length]),
+                    timestamp,
+                    encoded,
+                }));
+            }
+            Err(error) => warn!(%error, "microphone cannot be encoded"),
+        }
+    }
+}
+
+/// Finds out a PCM that has no clock.
+struct Pace {
+    began: Instant,
+    frames: u64,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            began: clock::now(),
+            frames: 0,
+        }
+    }
+
+    /// `frames` more came by `now`.
+    fn check(&mut self, frames: usize, now: Instant) -> Result<(), String> {
+        self.frames += frames as u64;
+        let passed = now.saturating_duration_since(self.began);
+        let given = Duration::from_micros(self.frames * 1_000_000 / u64::from(RATE));
+        if given > passed + AHEAD {
+            return Err("it gives sound faster than time passes, as no card does".to_owned());
+        }
+        if given < passed || passed > PACE_WINDOW {
+            *self = Self {
+                began: now,
+                frames: 0,
+            };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,420 @@
+//! One far end at the speaker: packets in on the network's side, samples out on
+//! the speaker's thread, a bounded queue between.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::jitter::{Advice, JitterBuffer, Next, Pushed};
+use super::meters::Meters;
+use super::{BLOCK, RATE};
+use crate::clock;
+use crate::media::feed::Voice;
+
+/// Packets between the network's task and the speaker's thread: 640 ms of 10 ms
+/// packets. The thread empties it each 10 ms; when it is full the thread hangs and
+/// the newest packet is dropped.
+const QUEUE: usize = 64;
+/// The longest packet that Opus has: 120 ms.
+const LONGEST: usize = RATE as usize / 1000 * 120;
+/// The largest payload that is looked at, bytes: what fits into one datagram.
+const LARGEST: usize = 1500;
+/// A frame below this is quiet whatever came before: -50 dBFS.
+const QUIET: f32 = 0.003;
+
+/// A packet on its way.
+#[derive(Debug)]
+struct Arrival {
+    sequence: u16,
+    timestamp: u32,
+    payload: Bytes,
+    arrived: Instant,
+}
+
+/// The network's end of a voice.
+#[derive(Debug)]
+pub(super) struct VoiceEnd {
+    queue: Option<SyncSender<Arrival>>,
+    audible: Arc<AtomicBool>,
+    heard: watch::Receiver<bool>,
+    meters: Arc<Meters>,
+}
+
+/// The speaker's end of a voice.
+#[derive(Debug)]
+pub(super) struct Player {
+    queue: Receiver<Arrival>,
+    audible: Arc<AtomicBool>,
+    heard: watch::Sender<bool>,
+    meters: Arc<Meters>,
+    began: Instant,
+    jitter: JitterBuffer,
+    decoder: opus::Decoder,
+    /// Decoded and not yet played.
+    decoded: [f32; 2 * LONGEST],
+    held: usize,
+    /// Mean loudness of the frames, for finding quiet ones.
+    loudness: f32,
+    /// The block that is being mixed holds a decoded packet.
+    fresh: bool,
+}
+
+/// Makes both ends of a voice.
+///
+/// # Errors
+///
+/// When libopus gives no decoder.
+pub(super) fn pair(meters: &Arc<Meters>) -> Result<(VoiceEnd, Box<Player>), opus::Error> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let audible = Arc::new(AtomicBool::new(false));
+    let (heard, hear) = watch::channel(false);
+    let player = Box::new(Player {
+        queue: receiver,
+        audible: audible.clone(),
+        heard,
+        meters: meters.clone(),
+        began: clock::now(),
+        jitter: JitterBuffer::new(),
+        decoder: opus::Decoder::new(RATE, opus::Channels::Mono)?,
+        decoded: [0.0; 2 * LONGEST],
+        held: 0,
+        loudness: 0.0,
+        fresh: false,
+    });
+    let end = VoiceEnd {
+        queue: Some(sender),
+        audible,
+        heard: hear,
+        meters: meters.clone(),
+    };
+    Ok((end, player))
+}
+
+impl VoiceEnd {
+    /// A voice that is never heard, where no decoder was to be had.
+    pub(super) fn mute(meters: &Arc<Meters>) -> Self {
+        Self {
+            queue: None,
+            audible: Arc::default(),
+            heard: watch::channel(false).1,
+            meters: meters.clone(),
+        }
+    }
+}
+
+impl Voice for VoiceEnd {
+    fn push(&mut self, sequence: u16, timestamp: u32, payload: Bytes) {
+        let Some(queue) = &self.queue else { return };
+        let arrival = Arrival {
+            sequence,
+            timestamp,
+            payload,
+            arrived: clock::now(),
+        };
+        match queue.try_send(arrival) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => Meters::one(&self.meters.voice_overflow),
+            // The station is going down.
+            Err(TrySendError::Disconnected(_)) => self.queue = None,
+        }
+    }
+
+    fn set_audible(&mut self, on: bool) {
+        self.audible.store(on, Relaxed);
+    }
+
+    fn heard(&self) -> watch::Receiver<bool> {
+        self.heard.clone()
+    }
+}
+
+impl Player {
+    /// Takes what arrived; `false` once the network's end was dropped.
+    pub(super) fn receive(&mut self) -> bool {
+        loop {
+            match self.queue.try_recv() {
+                Ok(arrival) => self.take(arrival),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Adds the next block of this voice.
+    pub(super) fn add_to(&mut self, block: &mut [f32; BLOCK]) {
+        self.fresh = false;
+        if !self.audible.load(Relaxed) {
+            self.forget();
+            return;
+        }
+        let now = clock::now().saturating_duration_since(self.began);
+        while self.held < BLOCK {
+            if !self.decode_next(now) {
+                break;
+            }
+        }
+        let count = self.held.min(BLOCK);
+        for (sample, voice) in block.iter_mut().zip(&self.decoded[..count]) {
+            *sample += voice;
+        }
+        self.decoded.copy_within(count..self.held, 0);
+        self.held -= count;
+        self.meters
+            .depth(self.jitter.depth_ms(), self.jitter.target_ms());
+    }
+
+    /// The latest block went to the card.
+    pub(super) fn written(&self) {
+        if self.fresh {
+            self.heard
+                .send_if_modified(|heard| !std::mem::replace(heard, true));
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        if !self.audible.load(Relaxed) {
+            return;
+        }
+        let samples = match opus::packet::get_nb_samples(&arrival.payload, RATE) {
+            Ok(samples) if arrival.payload.len() <= LARGEST && samples <= LONGEST => samples,
+            _ => {
+                debug!(bytes = arrival.payload.len(), "not an Opus packet: dropped");
+                return Meters::one(&self.meters.voice_bad);
+            }
+        };
+        let pushed = self.jitter.push(
+            arrival.arrived.saturating_duration_since(self.began),
+            arrival.sequence,
+            arrival.timestamp,
+            samples as u32,
+            arrival.payload,
+        );
+        Meters::one(match pushed {
+            Pushed::Taken => &self.meters.voice_packets,
+            Pushed::Late => &self.meters.voice_late,
+            Pushed::Doubled => &self.meters.voice_doubled,
+            Pushed::Strange => &self.meters.voice_bad,
+            Pushed::NewStream => {
+                debug!("voice begins anew: another stream");
+                &self.meters.voice_packets
+            }
+        });
+    }
+
+    /// What was said while nobody was to hear it is not played later.
+    fn forget(&mut self) {
+        if !self.jitter.is_new() {
+            self.jitter.reset();
+        }
+        self.held = 0;
+    }
+
+    /// Decodes or makes up the next piece; `false` if there is only silence.
+    fn decode_next(&mut self, now: Duration) -> bool {
+        let room = &mut self.decoded[self.held..];
+        let decoded = match self.jitter.next(now) {
+            Next::Silence => return false,
+            Next::Packet(payload) => {
+                self.fresh = true;
+                self.decoder.decode_float(&payload, room, false)
+            }
+            Next::Correct(payload, samples) => {
+                Meters::add(&self.meters.voice_corrected, samples);
+                self.decoder
+                    .decode_float(&payload, &mut room[..samples], true)
+            }
+            Next::Conceal(samples) => {
+                Meters::add(&self.meters.voice_concealed, samples);
+                self.decoder.decode_float(&[], &mut room[..samples], false)
+            }
+        };
+        match decoded {
+            Ok(samples) => {
+                self.adjust(samples);
+                true
+            }
+            Err(error) => {
+                debug!(%error, "packet cannot be decoded");
+                Meters::one(&self.meters.voice_bad);
+                false
+            }
+        }
+    }
+
+    /// Takes `samples` new ones in, more or less of them as the jitter buffer
+    /// advises.
+    fn adjust(&mut self, samples: usize) {
+        let start = self.held;
+        self.held += samples;
+        let frame = &self.decoded[start..self.held];
+        let power = frame.iter().map(|sample| sample * sample).sum::<f32>();
+        let loudness = (power / samples.max(1) as f32).sqrt();
+        let quiet = loudness < QUIET.max(self.loudness / 4.0);
+        self.loudness += (loudness - self.loudness) / 50.0;
+        if samples != 2 * BLOCK {
+            return;
+        }
+        match self.jitter.advice() {
+            Advice::ShortenNow => self.shorten(start),
+            Advice::Shorten if quiet => self.shorten(start),
+            Advice::LengthenNow => self.lengthen(start),
+            Advice::Lengthen if quiet => self.lengthen(start),
+            _ => {}
+        }
+    }
+
+    /// Folds the two halves of the frame at `start` into one, without a step.
+    fn shorten(&mut self, start: usize) {
+        let (first, second) = self.decoded[start..self.held].split_at_mut(BLOCK);
+        cross_fade(first, second);
+        self.held -= BLOCK;
+        self.jitter.adjusted(BLOCK as i64);
+        Meters::add(&self.meters.voice_shortened, BLOCK);
+    }
+
+    /// Plays the frame at `start` with its first half once more in the middle.
+    fn lengthen(&mut self, start: usize) {
+        if self.held + BLOCK > self.decoded.len() {
+            return;
+        }
+        let mut middle = [0.0; BLOCK];
+        middle.copy_from_slice(&self.decoded[start + BLOCK..self.held]);
+        cross_fade(&mut middle, &self.decoded[start..start + BLOCK]);
+        self.decoded
+            .copy_within(start + BLOCK..self.held, start + 2 * BLOCK);
+        self.decoded[start + BLOCK..start + 2 * BLOCK].copy_from_slice(&middle);
+        self.held += BLOCK;
+        self.jitter.adjusted(-(BLOCK as i64));
+        Meters::add(&self.meters.voice_lengthened, BLOCK);
+    }
+}
+
+/// Turns `from` into a passage that begins as it did and ends as `to` ends.
+fn cross_fade(from: &mut [f32], to: &[f32]) {
+    let length = from.len() as f32;
+    for (index, (from, to)) in from.iter_mut().zip(to).enumerate() {
+        let weight = index as f32 / length;
+        *from += (to - *from) * weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sound::encoder;
+
+    fn tone(index: usize) -> f32 {
+        (index as f32 * 0.05).sin() * 0.5
+    }
+
+    fn opus_packets(count: usize) -> Vec<Bytes> {
+        let mut encoder = encoder::new().expect("an encoder");
+        (0..count)
+            .map(|packet| {
+                let samples: Vec<f32> = (0..960).map(|index| tone(packet * 960 + index)).collect();
+                encoder
+                    .encode_vec_float(&samples, 1500)
+                    .expect("a packet")
+                    .into()
+            })
+            .collect()
+    }
+
+    fn loudness(block: &[f32; BLOCK]) -> f32 {
+        (block.iter().map(|sample| sample * sample).sum::<f32>() / BLOCK as f32).sqrt()
+    }
+
+    #[test]
+    fn a_voice_is_heard_once_it_is_audible_and_written() {
+        let meters = Arc::default();
+        let (mut end, mut player) = pair(&meters).expect("a voice");
+        let heard = end.heard();
+        let push = |end: &mut VoiceEnd, range: std::ops::Range<usize>| {
+            for (index, packet) in opus_packets(20).into_iter().enumerate() {
+                if range.contains(&index) {
+                    end.push(index as u16, index as u32 * 960, packet);
+                }
+            }
+        };
+        push(&mut end, 0..5);
+        let mut block = [0.0; BLOCK];
+        assert!(player.receive());
+        player.add_to(&mut block);
+        player.written();
+        assert_eq!(loudness(&block), 0.0);
+        assert!(!*heard.borrow());
+
+        end.set_audible(true);
+        push(&mut end, 5..20);
+        assert!(player.receive());
+        let mut loud = 0;
+        for _ in 0..30 {
+            let mut block = [0.0; BLOCK];
+            player.add_to(&mut block);
+            player.written();
+            loud += usize::from(loudness(&block) > 0.2);
+        }
+        assert!(*heard.borrow());
+        // Fifteen packets, less what the depth is shortened by.
+        assert!((15..=30).contains(&loud), "{loud}");
+        drop(end);
+        assert!(!player.receive());
+    }
+
+    #[test]
+    fn nonsense_is_counted_and_dropped() {
+        let meters: Arc<Meters> = Arc::default();
+        let (mut end, mut player) = pair(&meters).expect("a voice");
+        end.set_audible(true);
+        for (index, payload) in [&b""[..], &[0xff; 3000], &[0xff, 0xff]]
+            .into_iter()
+            .enumerate()
+        {
+            end.push(index as u16, 0, Bytes::copy_from_slice(payload));
+        }
+        // Looks like a packet of 20 ms and is noise.
+        end.push(9, 960, Bytes::from_static(&[0x78, 1, 2, 3, 4, 5]));
+        assert!(player.receive());
+        for _ in 0..20 {
+            player.add_to(&mut [0.0; BLOCK]);
+        }
+        assert_eq!(meters.voice_bad.load(Relaxed), 3);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_empties_is_bounded() {
+        let meters: Arc<Meters> = Arc::default();
+        let (mut end, _player) = pair(&meters).expect("a voice");
+        for index in 0..QUEUE as u16 + 10 {
+            end.push(index, u32::from(index) * 960, Bytes::new());
+        }
+        assert_eq!(meters.voice_overflow.load(Relaxed), 10);
+    }
+
+    #[test]
+    fn folding_and_repeating_leave_no_step() {
+        let meters = Arc::default();
+        let (_end, mut player) = pair(&meters).expect("a voice");
+        let step = |player: &Player| {
+            player.decoded[..player.held]
+                .windows(2)
+                .fold(0.0_f32, |step, pair| step.max((pair[1] - pair[0]).abs()))
+        };
+        for index in 0..2 * BLOCK {
+            player.decoded[index] = tone(index);
+        }
+        player.held = 2 * BLOCK;
+        player.lengthen(0);
+        assert_eq!(player.held, 3 * BLOCK);
+        assert!(step(&player) < 0.06, "{}", step(&player));
+        player.shorten(BLOCK);
+        assert_eq!(player.held, 2 * BLOCK);
+        assert!(step(&player) < 0.06, "{}", step(&player));
+    }
+}

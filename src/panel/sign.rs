@@ -1,0 +1,228 @@
+//! What the panel tells a visitor, as a pure function of the published view.
+//!
+//! A call goes before trouble: who talks is told that they can talk, whatever
+//! happens to an account meanwhile. Trouble goes before idle.
+
+use crate::call::{CallView, Connection, Device, State, View};
+
+/// One thing that the panel can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sign {
+    /// No account has said anything yet.
+    Starting,
+    /// Ready to be pressed.
+    Idle,
+    /// The press was heard, the call is being placed.
+    Calling,
+    /// It rings: indoors, or here.
+    Ringing,
+    /// Speak now.
+    Talking,
+    /// The call is held by either side.
+    OnHold,
+    /// Ready, but a device does not work; the first one where several fail.
+    Fault(Device),
+    /// No account reaches its server.
+    NoConnection,
+    /// No account reaches its server, and one was refused: somebody has to mend
+    /// the login.
+    LoginRefused,
+    /// The station goes down, or is off.
+    Stopping,
+}
+
+impl Sign {
+    /// The name in JSON lines and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sign::Starting => "starting",
+            Sign::Idle => "idle",
+            Sign::Calling => "calling",
+            Sign::Ringing => "ringing",
+            Sign::Talking => "talking",
+            Sign::OnHold => "on_hold",
+            Sign::Fault(Device::Camera) => "fault_camera",
+            Sign::Fault(Device::Microphone) => "fault_microphone",
+            Sign::Fault(Device::Speaker) => "fault_speaker",
+            Sign::NoConnection => "no_connection",
+            Sign::LoginRefused => "login_refused",
+            Sign::Stopping => "stopping",
+        }
+    }
+
+    /// Every sign there is.
+    pub const ALL: [Sign; 12] = [
+        Sign::Starting,
+        Sign::Idle,
+        Sign::Calling,
+        Sign::Ringing,
+        Sign::Talking,
+        Sign::OnHold,
+        Sign::Fault(Device::Camera),
+        Sign::Fault(Device::Microphone),
+        Sign::Fault(Device::Speaker),
+        Sign::NoConnection,
+        Sign::LoginRefused,
+        Sign::Stopping,
+    ];
+}
+
+/// The sign of a view.
+pub fn of(view: &View) -> Sign {
+    if view.stopping {
+        return Sign::Stopping;
+    }
+    if let Some(sign) = view.call.as_ref().and_then(of_call) {
+        return sign;
+    }
+    if let Some(sign) = of_connections(view) {
+        return sign;
+    }
+    match view.faults.keys().next() {
+        Some(device) => Sign::Fault(*device),
+        None => Sign::Idle,
+    }
+}
+
+/// The sign of a call, while it lasts.
+fn of_call(call: &CallView) -> Option<Sign> {
+    match call.state {
+        State::Initiating | State::Initiated => Some(Sign::Calling),
+        State::Ringing | State::EarlyMedia => Some(Sign::Ringing),
+        State::InCall => Some(Sign::Talking),
+        State::OnHold | State::OnRemoteHold => Some(Sign::OnHold),
+        State::Cancelled | State::Ended => None,
+    }
+}
+
+/// Trouble with the accounts; `None` when at least one can ring.
+///
+/// An account that is coming back alternates between lost and connecting; both
+/// are `NoConnection`, so that the light does not flicker with every attempt.
+fn of_connections(view: &View) -> Option<Sign> {
+    if view.connections.is_empty() {
+        return Some(Sign::Starting);
+    }
+    let mut refused = false;
+    for connection in view.connections.values() {
+        match connection {
+            Connection::Connected => return None,
+            Connection::Refused(_) => refused = true,
+            Connection::Connecting | Connection::Lost(_) => {}
+        }
+    }
+    Some(if refused {
+        Sign::LoginRefused
+    } else {
+        Sign::NoConnection
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{AccountId, CallId, Direction, Failure};
+
+    #[test]
+    fn a_station_that_has_just_begun_is_starting() {
+        assert_eq!(of(&View::default()), Sign::Starting);
+    }
+
+    #[test]
+    fn one_connected_account_is_enough_to_be_idle() {
+        let view = view([
+            Connection::Connected,
+            lost(),
+            Connection::Refused(failure()),
+        ]);
+        assert_eq!(of(&view), Sign::Idle);
+    }
+
+    #[test]
+    fn coming_back_looks_like_being_away() {
+        assert_eq!(of(&view([lost()])), Sign::NoConnection);
+        assert_eq!(of(&view([Connection::Connecting])), Sign::NoConnection);
+    }
+
+    #[test]
+    fn a_refused_login_shows_where_nothing_else_works() {
+        let view = view([lost(), Connection::Refused(failure())]);
+        assert_eq!(of(&view), Sign::LoginRefused);
+    }
+
+    #[test]
+    fn every_state_of_a_call_has_its_sign() {
+        for (state, sign) in [
+            (State::Initiating, Sign::Calling),
+            (State::Initiated, Sign::Calling),
+            (State::Ringing, Sign::Ringing),
+            (State::EarlyMedia, Sign::Ringing),
+            (State::InCall, Sign::Talking),
+            (State::OnHold, Sign::OnHold),
+            (State::OnRemoteHold, Sign::OnHold),
+            (State::Cancelled, Sign::Idle),
+            (State::Ended, Sign::Idle),
+        ] {
+            let mut view = view([Connection::Connected]);
+            view.call = Some(call(state));
+            assert_eq!(of(&view), sign, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_call_goes_before_trouble_and_stopping_before_all() {
+        let mut view = view([lost()]);
+        view.call = Some(call(State::InCall));
+        view.faults.insert(Device::Camera, "unplugged".into());
+        assert_eq!(of(&view), Sign::Talking);
+        view.stopping = true;
+        assert_eq!(of(&view), Sign::Stopping);
+    }
+
+    #[test]
+    fn the_first_broken_device_shows_when_idle() {
+        let mut view = view([Connection::Connected]);
+        view.faults.insert(Device::Speaker, "gone".into());
+        view.faults.insert(Device::Microphone, "gone".into());
+        assert_eq!(of(&view), Sign::Fault(Device::Microphone));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<_> = Sign::ALL.iter().map(|s| s.name()).collect();
+        assert_eq!(names.len(), Sign::ALL.len());
+    }
+
+    fn view<const N: usize>(connections: [Connection; N]) -> View {
+        let named = connections
+            .into_iter()
+            .enumerate()
+            .map(|(n, c)| (AccountId::new(format!("account{n}")), c));
+        View {
+            connections: named.collect(),
+            ..View::default()
+        }
+    }
+
+    fn call(state: State) -> CallView {
+        CallView {
+            id: CallId::new("c1"),
+            direction: Direction::Outgoing,
+            state,
+            peers: Vec::new(),
+            made: crate::clock::now(),
+            started: None,
+        }
+    }
+
+    fn lost() -> Connection {
+        Connection::Lost(failure())
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            code: "authentication:2".into(),
+            message: "no answer".into(),
+        }
+    }
+}

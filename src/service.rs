@@ -1,0 +1,51 @@
+//! How the process is told to stop, and how it tells systemd that it is up.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::tasks::Tasks;
+
+/// Cancels `stop` on SIGINT, SIGTERM or SIGHUP, and after `limit` if there is one.
+///
+/// # Errors
+///
+/// A signal handler cannot be installed.
+pub fn stop_on_signal(
+    stop: &CancellationToken,
+    limit: Option<Duration>,
+    tasks: &Tasks,
+) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let stop = stop.clone();
+    tasks.spawn("signals", async move {
+        let why = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hang_up.recv() => "SIGHUP",
+            () = after(limit) => "time is over",
+        };
+        info!(why, "asked to stop");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Tells systemd that the station can ring. Without systemd nothing happens.
+pub fn tell_ready() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        warn!(%error, "systemd could not be told that the station is ready");
+    }
+}
+
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}

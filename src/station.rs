@@ -1,0 +1,161 @@
+//! The one loop: feeds the core and carries out what it asks.
+//!
+//! Everything that happens arrives in one bounded inbox as a
+//! [`call::Input`](crate::call::Input); every order leaves for exactly one
+//! adapter. The loop never waits for an adapter: an adapter whose queue is full
+//! is stuck, and the core's timers end the call.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
+
+use crate::call::{AccountId, Calls, Event, Input, LegId, Output, SignalOrder, View};
+use crate::media::{self, Tone};
+use crate::tasks::Tasks;
+use crate::{clock, panel, signalling, story};
+
+/// Inputs that may wait. A call makes some ten; the rest is room for a storm of
+/// buttons and connections. Full: the sender waits.
+pub const INBOX: usize = 256;
+/// Orders that may wait at an adapter. A call change makes at most three a leg.
+pub const ORDERS: usize = 64;
+/// How long the figures of the last call are waited for when stopping.
+const LAST_FIGURES: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The station's loop and what it holds.
+pub struct Station {
+    /// The core.
+    pub calls: Calls,
+    /// Where everything arrives.
+    pub inbox: mpsc::Receiver<Input>,
+    /// The adapter of each account.
+    pub accounts: BTreeMap<AccountId, mpsc::Sender<signalling::Order>>,
+    /// The media engine.
+    pub media: mpsc::Sender<media::Order>,
+    /// What lights and page follow.
+    pub view: watch::Sender<View>,
+    /// Hears every event, in order; it must not block.
+    pub listener: Box<dyn FnMut(&News) + Send>,
+}
+
+/// What the listener hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// A call event.
+    Event(Event),
+    /// The speaker is told to play this by itself.
+    Tone(Option<Tone>),
+}
+
+impl Station {
+    /// Runs until `tasks` are cancelled, then ends the call and waits a moment
+    /// for its figures.
+    pub async fn run(mut self, tasks: Tasks) {
+        let cancelled = tasks.cancelled().clone();
+        let mut legs = Legs::default();
+        loop {
+            let input = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => break,
+                input = self.inbox.recv() => input,
+                input = due(&self.calls) => Some(input),
+            };
+            let Some(input) = input else {
+                return error!("every part that could tell the station something is gone");
+            };
+            self.step(input, &mut legs);
+        }
+        self.step(Input::Shutdown, &mut legs);
+        let settled = async {
+            while !self.calls.is_settled() {
+                let Some(input) = self.inbox.recv().await else {
+                    return;
+                };
+                self.step(input, &mut legs);
+            }
+        };
+        if tokio::time::timeout(LAST_FIGURES, settled).await.is_err() {
+            warn!("the media of the last call did not close in time");
+        }
+    }
+
+    fn step(&mut self, input: Input, legs: &mut Legs) {
+        if let Input::Incoming(incoming) = &input {
+            legs.0
+                .insert(incoming.leg.clone(), incoming.account.clone());
+        }
+        for output in self.calls.handle(input, clock::now()) {
+            match output {
+                Output::Signal(leg, order) => self.signal(leg, order, legs),
+                Output::Media(leg, order) => self.order_media(media::Order::Leg(leg, order)),
+                Output::Event(event) => {
+                    story::tell(&event);
+                    (self.listener)(&News::Event(event));
+                }
+            }
+        }
+        self.publish(legs);
+    }
+
+    fn signal(&mut self, leg: LegId, order: SignalOrder, legs: &mut Legs) {
+        let account = match &order {
+            SignalOrder::Start { target, .. } => {
+                legs.0.insert(leg.clone(), target.account.clone());
+                Some(target.account.clone())
+            }
+            SignalOrder::End(_) | SignalOrder::Reject | SignalOrder::Forget => legs.0.remove(&leg),
+            SignalOrder::Ring
+            | SignalOrder::Answer(_)
+            | SignalOrder::Update(_)
+            | SignalOrder::Respond(_) => legs.0.get(&leg).cloned(),
+        };
+        let adapter = account
+            .as_ref()
+            .and_then(|account| self.accounts.get(account));
+        let Some(adapter) = adapter else {
+            return error!(%leg, "no account carries this leg; the order is lost");
+        };
+        if let Err(refused) = adapter.try_send((leg, order)) {
+            error!(account = ?account, %refused, "the account does not take orders");
+        }
+    }
+
+    fn order_media(&self, order: media::Order) {
+        if let Err(refused) = self.media.try_send(order) {
+            error!(%refused, "the media engine does not take orders");
+        }
+    }
+
+    /// Publishes the view if it changed, and the tone that follows from it.
+    fn publish(&mut self, legs: &mut Legs) {
+        let view = self.calls.view();
+        if view.call.is_none() {
+            legs.0.clear();
+        }
+        let before = panel::tone::of(&self.view.borrow());
+        let after = panel::tone::of(&view);
+        self.view.send_if_modified(|published| {
+            let changed = *published != view;
+            *published = view;
+            changed
+        });
+        if before != after {
+            self.order_media(media::Order::Tone(after));
+            (self.listener)(&News::Tone(after));
+        }
+    }
+}
+
+/// Which account carries which leg of the call that is up.
+#[derive(Default)]
+struct Legs(BTreeMap<LegId, AccountId>);
+
+/// Ready when the core's next timer is due; never while there is none.
+async fn due(calls: &Calls) -> Input {
+    match calls.deadline() {
+        Some((at, _)) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+    Input::Tick
+}

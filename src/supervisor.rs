@@ -1,0 +1,177 @@
+//! Owns every part of the running station: starts it, watches it, stops it.
+//!
+//! A part is one future that runs until it is told to stop, with its own
+//! [`Tasks`]. A part that ends unasked begins an orderly stop of all others and
+//! is an error: the process then exits non-zero and systemd starts it again.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::tasks::Tasks;
+
+/// How long one part may take to stop. A part hangs up, unsubscribes and closes
+/// sockets in well under a second on a network that answers; the sum over all
+/// parts stays below systemd's `TimeoutStopSec`.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The parts, in the order in which they are stopped.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    parts: Vec<Part>,
+    watch: Tasks,
+}
+
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    tasks: Tasks,
+    ended: CancellationToken,
+}
+
+/// A part ended although nobody had asked it to.
+#[derive(Debug, thiserror::Error)]
+#[error("the part '{part}' of the station ended by itself; the reason is in the log above")]
+pub struct Ended {
+    /// Its name.
+    pub part: &'static str,
+}
+
+impl Supervisor {
+    /// No parts yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a part; parts are stopped in the order in which they were started.
+    /// `tasks` are those that the part spawns; their cancellation tells it to stop.
+    pub fn start(
+        &mut self,
+        name: &'static str,
+        tasks: Tasks,
+        run: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        self.watch.spawn_draining(name, async move {
+            run.await;
+            drop(end);
+        });
+        self.parts.push(Part { name, tasks, ended });
+    }
+
+    /// Runs until `stop` is cancelled or a part ends, then stops all parts.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`] names the part that ended unasked.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Ended> {
+        let (tell, mut told) = mpsc::channel(self.parts.len().max(1));
+        for part in &self.parts {
+            let (tell, name, ended) = (tell.clone(), part.name, part.ended.clone());
+            self.watch.spawn(name, async move {
+                ended.cancelled().await;
+                // The receiver lives as long as this loop is of interest.
+                let _ = tell.send(name).await;
+            });
+        }
+        let ended = tokio::select! {
+            () = stop.cancelled() => None,
+            name = told.recv() => name,
+        };
+        match ended {
+            Some(part) => error!(part, "a part of the station ended by itself; stopping"),
+            None => info!("stopping"),
+        }
+        for part in &self.parts {
+            part.stop().await;
+        }
+        // Only a part that was left behind can still be in here.
+        if tokio::time::timeout(GRACE, self.watch.stop())
+            .await
+            .is_err()
+        {
+            warn!("the process ends with a part still running");
+        }
+        ended.map_or(Ok(()), |part| Err(Ended { part }))
+    }
+}
+
+impl Part {
+    async fn stop(&self) {
+        self.tasks.cancelled().cancel();
+        let stopped = async {
+            self.ended.cancelled().await;
+            self.tasks.stop().await;
+        };
+        match tokio::time::timeout(GRACE, stopped).await {
+            Ok(()) => debug!(part = self.name, "stopped"),
+            Err(_) => warn!(
+                part = self.name,
+                tasks = self.tasks.alive(),
+                "did not stop in time; left behind"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    type Log = Arc<Mutex<Vec<&'static str>>>;
+
+    fn part(name: &'static str, tasks: &Tasks, log: &Log) -> impl Future<Output = ()> + use<> {
+        let (cancelled, log) = (tasks.cancelled().clone(), log.clone());
+        async move {
+            cancelled.cancelled().await;
+            log.lock().expect("no panic").push(name);
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_stop_in_the_order_of_their_start() {
+        let log = Log::default();
+        let mut supervisor = Supervisor::new();
+        for name in ["panel", "station", "gateway"] {
+            let tasks = Tasks::new();
+            supervisor.start(name, tasks.clone(), part(name, &tasks, &log));
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        supervisor.run(stop).await.expect("asked to stop");
+        assert_eq!(
+            *log.lock().expect("no panic"),
+            ["panel", "station", "gateway"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_stops_the_others_and_is_named() {
+        let log = Log::default();
+        let mut supervisor = Supervisor::new();
+        let tasks = Tasks::new();
+        supervisor.start("station", tasks.clone(), part("station", &tasks, &log));
+        supervisor.start("media", Tasks::new(), async {});
+        let ended = supervisor.run(CancellationToken::new()).await;
+        assert_eq!(ended.expect_err("ended").part, "media");
+        assert_eq!(*log.lock().expect("no panic"), ["station"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_hangs_is_left_behind_after_its_grace() {
+        let mut supervisor = Supervisor::new();
+        supervisor.start("hangs", Tasks::new(), std::future::pending());
+        let stop = CancellationToken::new();
+        stop.cancel();
+        tokio::time::timeout(GRACE * 3, supervisor.run(stop))
+            .await
+            .expect("bounded")
+            .expect("asked to stop");
+    }
+}

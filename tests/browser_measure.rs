@@ -1,0 +1,168 @@
+//! The measuring code of the browser tests, tried on a call of a page with itself:
+//! it must find what is there, and must not find what is not.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use anyhow::{Result, ensure};
+use common::browser::{Browser, Programs};
+use common::pages::{Pages, source};
+use common::sound::Recording;
+use common::{DOOR_VOICE, PAGE_VOICE, picture_clock, sound};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another() -> Result<()> {
+    let Some(programs) = Programs::find()? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let microphone = folder.path().join("page.wav");
+    PAGE_VOICE.write(&microphone)?;
+    let pages = Pages::serve().await?;
+    let browser = Browser::start(&programs, &microphone).await?;
+
+    let live = looped(&browser, &pages, true).await?;
+    eprintln!("live: {live}");
+    let picture = &live["picture"];
+    ensure!(
+        number(&live["rate"]["fps"]) >= 20.0,
+        "too few frames: {live}"
+    );
+    ensure!(
+        number(&picture["brightness"]) > 60.0,
+        "the picture is dark: {live}"
+    );
+    ensure!(
+        number(&picture["change"]) > 0.005,
+        "the picture is still: {live}"
+    );
+    ensure!(
+        number(&picture["readings"]) > 20.0,
+        "the clock is unreadable: {live}"
+    );
+    let latency = number(&picture["latency_p50_ms"]);
+    ensure!(
+        (1.0..2000.0).contains(&latency),
+        "latency cannot be: {live}"
+    );
+
+    ensure!(onsets(&live["ear"]) >= 2, "the tone is not found: {live}");
+    ensure!(
+        onsets(&live["mouth"]) >= 2,
+        "the own tone is not found: {live}"
+    );
+    ensure!(
+        onsets(&live["wrong"]) == 0,
+        "a tone is found that is not there: {live}"
+    );
+    ensure!(
+        number(&live["ear"]["heard_ms"]) >= 400.0,
+        "the tone is too short: {live}"
+    );
+
+    let dead = looped(&browser, &pages, false).await?;
+    eprintln!("dead: {dead}");
+    let picture = &dead["picture"];
+    ensure!(
+        number(&picture["brightness"]) < 20.0,
+        "black passes as bright: {dead}"
+    );
+    ensure!(
+        number(&picture["change"]) < 0.001,
+        "stillness passes as life: {dead}"
+    );
+    browser.close().await
+}
+
+#[test]
+fn a_voice_is_found_where_it_begins_and_only_at_its_frequency() {
+    let silence = std::iter::repeat_n(0.0, sound::RATE as usize / 4);
+    let samples: Vec<f64> = silence.chain(DOOR_VOICE.samples(3000.0)).collect();
+    let recording = Recording::new(samples);
+
+    let onsets = recording.onsets_ms(DOOR_VOICE.mark_hz);
+    assert_eq!(onsets.len(), 3, "{onsets:?}");
+    for (index, onset) in onsets.iter().enumerate() {
+        let expected = 250.0 + 1000.0 * index as f64;
+        assert!((onset - expected).abs() < 3.0, "{onset} is not {expected}");
+    }
+    let heard = recording.heard_ms(DOOR_VOICE.mark_hz, 0.0);
+    assert!((heard - 900.0).abs() < 60.0, "{heard}");
+    let first = recording.first_sound_ms(DOOR_VOICE, 0.0);
+    assert!(
+        first.is_some_and(|ms| (ms - 250.0).abs() < 12.0),
+        "{first:?}"
+    );
+    // The hum fills the gap between two marks.
+    let again = recording.first_sound_ms(DOOR_VOICE, 700.0);
+    assert!(
+        again.is_some_and(|ms| (ms - 700.0).abs() < 12.0),
+        "{again:?}"
+    );
+
+    assert!(recording.onsets_ms(PAGE_VOICE.mark_hz).is_empty());
+    assert!(recording.onsets_ms(659.0).is_empty());
+    assert_eq!(recording.first_sound_ms(PAGE_VOICE, 0.0), None);
+}
+
+#[test]
+fn a_quiet_voice_is_found_under_a_loud_tone_of_the_station() {
+    let rate = f64::from(sound::RATE);
+    let tone =
+        (0..).map(|index| 0.25 * (std::f64::consts::TAU * 659.0 * f64::from(index) / rate).sin());
+    let silence = std::iter::repeat_n(0.0, sound::RATE as usize);
+    let voice = silence.chain(PAGE_VOICE.samples(2000.0).skip(sound::RATE as usize / 2));
+    let recording = Recording::new(voice.zip(tone).map(|(a, b)| a + b).collect());
+    let first = recording.first_sound_ms(PAGE_VOICE, 0.0);
+    assert!(
+        first.is_some_and(|ms| (ms - 1000.0).abs() < 12.0),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn noise_is_no_mark() {
+    let mut state = 1_u32;
+    let samples = (0..sound::RATE)
+        .map(|_| {
+            // A linear congruential generator (Numerical Recipes' constants).
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 16) / 32_768.0 - 1.0
+        })
+        .collect();
+    let recording = Recording::new(samples);
+    assert!(recording.onsets_ms(DOOR_VOICE.mark_hz).is_empty());
+}
+
+/// Lets the page call itself and reports what it saw and heard in some seconds.
+async fn looped(browser: &Browser, pages: &Pages, live: bool) -> Result<Value> {
+    browser.goto(&pages.url("peer.html")).await?;
+    browser
+        .run(
+            &format!("{}; window.Loop = Loop", source("loop.js")?),
+            Value::Null,
+        )
+        .await?;
+    browser
+        .run(
+            "const loop = await Loop.start(args);
+             await measure.until('picture', () => loop.picture.frames > 5);
+             await measure.until('two tones', () => loop.ear.onsets.length >= 2);
+             const rate = await measure.frameRate(loop.pc, 2000);
+             return {
+                 rate, picture: loop.picture.report(), ear: loop.ear.report(),
+                 mouth: loop.mouth.report(), wrong: loop.wrongEar.report(),
+             };",
+            json!({ "live": live, "clock": picture_clock() }),
+        )
+        .await
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+fn onsets(ear: &Value) -> usize {
+    ear["onsets_ms"].as_array().map_or(0, Vec::len)
+}

@@ -1,0 +1,156 @@
+//! The indoor page that the gateway serves, used as a person uses it: with the
+//! keyboard and the mouse, over plain HTTP and over HTTPS with the station's own CA.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use common::indoor::Indoor;
+use common::scene::{Scene, check_code, play};
+use common::station::{Demo, PASSWORD};
+
+const ALICE: &str = "alice@demo.local";
+
+/// How long picture and sound are judged.
+const LOOK: Duration = Duration::from_secs(2);
+
+fn alice_rings(demo: Demo) -> Demo {
+    demo.user(ALICE).ring(ALICE)
+}
+
+#[tokio::test]
+async fn the_page_logs_in_rings_answers_talks_and_ends() -> Result<()> {
+    play(alice_rings, async |scene| {
+        let page = Indoor::open(scene.browser.tab(), scene.station.url()).await?;
+        eprintln!("a wrong password is said in words");
+        page.log_in(ALICE, "not the password").await?;
+        page.until(
+            "a sentence about the wrong password",
+            "document.getElementById('login-error').checkVisibility()
+             && document.getElementById('login-error').textContent.trim().length > 10",
+        )
+        .await?;
+
+        page.log_in(ALICE, PASSWORD).await?;
+        page.wait_state("idle").await?;
+        the_door_rings(scene, &page).await?;
+        the_page_calls(scene, &page).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_page_works_over_https_with_the_stations_own_authority() -> Result<()> {
+    let set_up = |demo: Demo| alice_rings(demo).https();
+    play(set_up, async |scene| {
+        let page = Indoor::open(scene.browser.tab(), scene.station.url()).await?;
+        trusted_by_its_own_authority(scene.station.url()).await?;
+        page.log_in(ALICE, PASSWORD).await?;
+        page.wait_state("idle").await?;
+        the_door_rings(scene, &page).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_page_rejects_and_tells_a_missed_call() -> Result<()> {
+    let set_up = |demo: Demo| alice_rings(demo).option("--ring-time", "3");
+    play(set_up, async |scene| {
+        let page = Indoor::open(scene.browser.tab(), scene.station.url()).await?;
+        page.log_in(ALICE, PASSWORD).await?;
+        page.wait_state("idle").await?;
+
+        scene.station.mark();
+        scene.station.panel("press bell").await?;
+        page.wait_state("ringing").await?;
+        page.press("reject").await?;
+        page.wait_state("idle").await?;
+        check_code(&scene.ended().await?, "603")?;
+
+        scene.station.mark();
+        scene.station.panel("press bell").await?;
+        page.wait_state("ringing").await?;
+        page.wait_state("idle").await?;
+        scene.ended().await?;
+        page.press("messages").await?;
+        page.until(
+            "two messages",
+            "document.querySelectorAll('#message-list > li').length === 2",
+        )
+        .await
+    })
+    .await
+}
+
+/// The bell rings, the person answers, both are seen and heard, the person ends.
+async fn the_door_rings(scene: &mut Scene, page: &Indoor) -> Result<()> {
+    page.begin().await?;
+    scene.station.mark();
+    scene.station.panel("press bell").await?;
+    page.wait_state("ringing").await?;
+    page.press("answer").await?;
+    page.wait_state("talking").await?;
+    scene.station.wait_state("IN_CALL").await?;
+    both_ways(scene, page).await?;
+    page.press("end").await?;
+    page.wait_state("idle").await?;
+    scene.ended().await?;
+    Ok(())
+}
+
+/// The person calls, the door's button answers, the door ends.
+async fn the_page_calls(scene: &mut Scene, page: &Indoor) -> Result<()> {
+    page.begin().await?;
+    scene.station.mark();
+    page.press("talk").await?;
+    scene.station.wait_state("RINGING").await?;
+    scene.station.panel("answer").await?;
+    page.wait_state("talking").await?;
+    both_ways(scene, page).await?;
+    scene.station.panel("end").await?;
+    page.wait_state("idle").await
+}
+
+async fn both_ways(scene: &Scene, page: &Indoor) -> Result<()> {
+    let from_ms = scene.speaker_now_ms()?;
+    let figures = page.prove_media(LOOK).await?;
+    eprintln!("{figures}");
+    scene.heard_at_door(2, from_ms).await
+}
+
+/// A client that trusts nothing but the CA at `/ca.crt` must accept the gateway.
+async fn trusted_by_its_own_authority(url: &str) -> Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let blind = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()?;
+    let authority = blind.get(format!("{url}/ca.crt")).send().await?;
+    ensure!(authority.status().is_success(), "no /ca.crt: {authority:?}");
+    let authority = authority.bytes().await?;
+    let certificate = reqwest::Certificate::from_pem(&authority)
+        .or_else(|_| reqwest::Certificate::from_der(&authority))
+        .context("/ca.crt is no certificate")?;
+    let trusting = reqwest::Client::builder()
+        .tls_certs_only([certificate])
+        .build()?;
+    let page = trusting
+        .get(format!("{url}/"))
+        .send()
+        .await
+        .context("the gateway's certificate does not follow from /ca.crt")?;
+    ensure!(page.status().is_success(), "no page: {page:?}");
+    let other = rcgen::generate_simple_self_signed(["other.example".to_owned()])?;
+    let strangers = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_der(other.cert.der())?])
+        .build()?
+        .get(format!("{url}/"))
+        .send()
+        .await;
+    ensure!(
+        strangers.is_err(),
+        "a client that trusts another CA trusts the gateway"
+    );
+    Ok(())
+}

@@ -1,0 +1,371 @@
+//! The camera with real GStreamer: pictures, key frames, faults.
+
+#![expect(clippy::print_stdout, reason = "tests print what they measured")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use doorstation::call::{Device, Input};
+use doorstation::clock;
+use doorstation::media::VideoCodec;
+use doorstation::media::feed::{PictureFeed, Pictures, VideoFrame};
+use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value, read_clock};
+use doorstation::tasks::Tasks;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Far more than anything here takes; a slow machine is slow, not red.
+const GENEROUS: Duration = Duration::from_secs(30);
+
+struct Rig {
+    camera: Camera,
+    news: mpsc::Receiver<Input>,
+    tasks: Tasks,
+}
+
+fn start(source: Source) -> Rig {
+    let (inbox, news) = mpsc::channel(16);
+    let tasks = Tasks::new();
+    let camera = Camera::start(CameraSettings::new(source), inbox, &tasks).expect("a camera");
+    Rig {
+        camera,
+        news,
+        tasks,
+    }
+}
+
+impl Rig {
+    fn figure(&self, name: &str) -> f64 {
+        self.camera.figures()[name]
+    }
+
+    async fn stop(self) {
+        timeout(GENEROUS, self.tasks.stop())
+            .await
+            .expect("the camera's thread ends");
+    }
+
+    async fn next_news(&mut self) -> Input {
+        timeout(GENEROUS, self.news.recv())
+            .await
+            .expect("news in time")
+            .expect("the camera lives")
+    }
+}
+
+async fn next(feed: &mut PictureFeed) -> Arc<VideoFrame> {
+    loop {
+        if let Some(frame) = next_or_lag(feed).await {
+            return frame;
+        }
+    }
+}
+
+/// The next picture; `None` if this test was too slow for some before it.
+async fn next_or_lag(feed: &mut PictureFeed) -> Option<Arc<VideoFrame>> {
+    match timeout(GENEROUS, feed.next()).await.expect("a picture") {
+        Ok(frame) => Some(frame),
+        Err(RecvError::Lagged(_)) => None,
+        Err(error) => panic!("the feed closed: {error}"),
+    }
+}
+
+fn decoder(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::Vp8 => "vp8dec",
+        VideoCodec::H264 => "h264parse ! openh264dec",
+    }
+}
+
+/// Decodes whole frames with GStreamer; gives the clock of each picture.
+fn clocks(codec: VideoCodec, frames: &[Arc<VideoFrame>]) -> Vec<Option<u32>> {
+    let caps = match codec {
+        VideoCodec::Vp8 => "video/x-vp8,width=1280,height=720,framerate=30/1",
+        VideoCodec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au,framerate=30/1",
+    };
+    let text = format!(
+        "appsrc name=in format=time caps={caps} ! {} ! videoconvert \
+         ! video/x-raw,format=I420 ! appsink name=out sync=false",
+        decoder(codec)
+    );
+    let pipeline = gst::parse::launch(&text)
+        .expect("a decoder")
+        .downcast::<gst::Pipeline>()
+        .expect("a pipeline");
+    let source = pipeline
+        .by_name("in")
+        .and_downcast::<gst_app::AppSrc>()
+        .expect("an appsrc");
+    let sink = pipeline
+        .by_name("out")
+        .and_downcast::<gst_app::AppSink>()
+        .expect("an appsink");
+    pipeline.set_state(gst::State::Playing).expect("it plays");
+    for frame in frames {
+        let mut buffer = gst::Buffer::from_slice(frame.data.clone());
+        let pts = gst::ClockTime::try_from(frame.pts).expect("a time");
+        buffer.get_mut().expect("just made").set_pts(pts);
+        source.push_buffer(buffer).expect("it takes the frame");
+    }
+    source.end_of_stream().expect("it takes the end");
+    let mut clocks = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        let map = sample
+            .buffer()
+            .expect("a buffer")
+            .map_readable()
+            .expect("memory");
+        clocks.push(read_clock(&map, 1280));
+    }
+    pipeline.set_state(gst::State::Null).expect("it stops");
+    clocks
+}
+
+/// Follows the feed, window after window of two seconds, until one has 25 pictures
+/// a second; gives the best rate and what that window brought. On a busy machine
+/// the first windows may have less.
+async fn best_window(
+    camera: &Camera,
+    codec: VideoCodec,
+    feed: &mut PictureFeed,
+) -> (f64, Vec<Arc<VideoFrame>>) {
+    let (began, mut best) = (clock::now(), (0.0_f64, Vec::new()));
+    while best.0 < 25.0 && began.elapsed() < GENEROUS {
+        camera.request_key_frame(codec);
+        let mut frames = vec![next(feed).await];
+        while !frames[0].key {
+            frames[0] = next(feed).await;
+        }
+        let window = clock::now();
+        while window.elapsed() < Duration::from_secs(2) {
+            match next_or_lag(feed).await {
+                Some(frame) => frames.push(frame),
+                None => break,
+            }
+        }
+        let rate = (frames.len() - 1) as f64 / window.elapsed().as_secs_f64();
+        if rate > best.0 {
+            best = (rate, frames);
+        }
+    }
+    best
+}
+
+async fn codec_serves(codec: VideoCodec) {
+    let rig = start(Source::Test);
+    assert!(rig.camera.codecs().contains(&codec), "{codec:?} is offered");
+    let asked = clock::now();
+    let mut feed = rig.camera.subscribe(codec);
+    let first = next(&mut feed).await;
+    let cold = asked.elapsed();
+    assert!(first.key, "the first picture is a key frame");
+    drop(feed);
+
+    // Warm: the pipeline runs, the valve was closed.
+    let asked = clock::now();
+    let mut feed = rig.camera.subscribe(codec);
+    assert!(next(&mut feed).await.key, "again a key frame first");
+    let warm = asked.elapsed();
+    let (rate, frames) = best_window(&rig.camera, codec, &mut feed).await;
+    let keys = frames.iter().filter(|frame| frame.key).count();
+    assert_eq!(keys, 1, "no key frame that nobody asked for");
+    assert!(frames.is_sorted_by_key(|frame| frame.pts));
+
+    // The clock in the picture is the time at which it was made.
+    let clocks = clocks(codec, &frames);
+    assert_eq!(clocks.len(), frames.len());
+    let now = clock_value(clock::wall());
+    let mut previous = None;
+    for clock in &clocks {
+        let clock = clock.expect("black and white blocks");
+        assert!(
+            now.wrapping_sub(clock) & 0xff_ffff < 60_000,
+            "{clock} of {now}"
+        );
+        assert!(previous <= Some(clock) || now < 60_000, "time goes on");
+        previous = Some(clock);
+    }
+    let bytes: usize = frames.iter().map(|frame| frame.data.len()).sum();
+    println!(
+        "{codec:?} by {:?}: {rate:.1}/s, first picture cold {cold:?}, warm {warm:?}, key {} B, \
+         {:.0} kb/s, encode {:.2} ms",
+        rig.camera.encoder(codec),
+        frames[0].data.len(),
+        bytes as f64 * 8.0 * rate / frames.len() as f64 / 1000.0,
+        rig.figure(if codec == VideoCodec::Vp8 {
+            "vp8_encode_ms"
+        } else {
+            "h264_encode_ms"
+        }),
+    );
+    assert!(rate >= 25.0, "{rate} pictures a second");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vp8_gives_25_pictures_a_second_that_show_the_time() {
+    codec_serves(VideoCodec::Vp8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h264_gives_25_pictures_a_second_that_show_the_time() {
+    codec_serves(VideoCodec::H264).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_frame_that_is_asked_for_comes_within_five_pictures() {
+    let rig = start(Source::Test);
+    for codec in rig.camera.codecs() {
+        let mut feed = rig.camera.subscribe(codec);
+        for _ in 0..10 {
+            next(&mut feed).await;
+        }
+        rig.camera.request_key_frame(codec);
+        let mut seen = 0;
+        while !next(&mut feed).await.key {
+            seen += 1;
+            assert!(seen < 5, "{codec:?}: no key frame");
+        }
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_that_nobody_follows_costs_nothing() {
+    let rig = start(Source::Test);
+    let until = |wanted: f64| {
+        let camera = rig.camera.clone();
+        async move {
+            while camera.figures()["camera_frames"] < wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    timeout(GENEROUS, until(30.0)).await.expect("it captures");
+    assert_eq!(rig.figure("vp8_encoder_in"), 0.0);
+    assert_eq!(rig.figure("h264_encoder_in"), 0.0);
+
+    let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
+    next(&mut feed).await;
+    let second = rig.camera.subscribe(VideoCodec::Vp8);
+    drop(feed);
+    let encoded = rig.figure("vp8_encoder_in");
+    let mut second = second;
+    next(&mut second).await;
+    next(&mut second).await;
+    assert!(
+        rig.figure("vp8_encoder_in") > encoded,
+        "one feed still lives"
+    );
+    drop(second);
+    // What was in the queue and in the encoder may still pass.
+    let captured = rig.figure("camera_frames");
+    timeout(GENEROUS, until(captured + 3.0))
+        .await
+        .expect("it captures");
+    let encoded = rig.figure("vp8_encoder_in");
+    timeout(GENEROUS, until(captured + 33.0))
+        .await
+        .expect("it captures");
+    assert_eq!(rig.figure("vp8_encoder_in"), encoded);
+    assert_eq!(rig.figure("h264_encoder_in"), 0.0);
+    rig.stop().await;
+}
+
+fn make_video(path: &Path) {
+    // Written beside and renamed: the camera must not meet half a file.
+    let part = path.with_extension("part");
+    let made = Command::new("gst-launch-1.0")
+        .args(["-q", "videotestsrc", "num-buffers=30", "!"])
+        .args(["video/x-raw,width=640,height=360,framerate=30/1", "!"])
+        .args(["vp8enc", "deadline=1", "cpu-used=-16", "!", "webmmux", "!"])
+        .arg("filesink")
+        .arg(format!("location={}", part.display()))
+        .status()
+        .expect("gst-launch-1.0 is installed");
+    assert!(made.success());
+    std::fs::rename(part, path).expect("same directory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_file_is_a_fault_until_it_appears_and_then_plays_in_a_loop() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("door.webm");
+    let mut rig = start(Source::File(path.clone()));
+    let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
+    let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
+        panic!("a fault of the camera");
+    };
+    println!("{reason}");
+    assert!(
+        reason.contains("door.webm") && reason.contains("found"),
+        "{reason}"
+    );
+
+    make_video(&path);
+    assert_eq!(rig.next_news().await, Input::Device(Device::Camera, None));
+    // The file lasts a second: 70 pictures are two loops and a bit.
+    let mut latest = Duration::ZERO;
+    for count in 0..70 {
+        let frame = next(&mut feed).await;
+        assert!(count > 0 || frame.key, "the first is a key frame");
+        assert!(frame.pts > latest, "time goes on over the loop");
+        latest = frame.pts;
+    }
+    assert!(rig.news.try_recv().is_err(), "a loop is no fault");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_video_is_a_fault() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notes.txt");
+    std::fs::write(&path, "milk, bread\n".repeat(1000)).expect("a file");
+    let mut rig = start(Source::File(path));
+    let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
+        panic!("a fault of the camera");
+    };
+    println!("{reason}");
+    assert!(reason.contains("notes.txt"));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_camera_is_named() {
+    let mut rig = start(Source::V4l2("/dev/video-that-is-not-there".into()));
+    let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
+        panic!("a fault of the camera");
+    };
+    println!("{reason}");
+    assert!(reason.contains("/dev/video-that-is-not-there"));
+    // The codecs are known without it: an offer can be made.
+    assert!(!rig.camera.codecs().is_empty());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_size_that_cannot_be_encoded_is_refused() {
+    for (width, height, fps) in [
+        (0, 0, 30),
+        (1281, 720, 30),
+        (1280, 720, 0),
+        (9999, 9999, 30),
+    ] {
+        let mut settings = CameraSettings::new(Source::Test);
+        (settings.width, settings.height, settings.fps) = (width, height, fps);
+        let refused = Camera::start(settings, mpsc::channel(1).0, &Tasks::new());
+        assert!(refused.is_err(), "{width}x{height} at {fps}");
+    }
+}
+
+#[test]
+fn the_clock_counts_milliseconds() {
+    let at = |ms| clock_value(UNIX_EPOCH + Duration::from_millis(ms));
+    assert_eq!(at(0x1_0000_0000 + 42), 42);
+}
