@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use doorstation::call::{Flow, Input, LegId, Media, MediaOrder, Sdp, Wish};
 use doorstation::media::engine::{Engine, Gauge, Settings};
+use doorstation::media::feed::Pictures;
 use doorstation::media::sim::{SimPictures, SimVoices};
 use doorstation::media::{Order, VideoCodec};
 use doorstation::tasks::Tasks;
@@ -29,6 +30,11 @@ pub const EVERYTHING: Flow = Flow {
 
 pub const SEND: Wish = Wish {
     receive_video: false,
+    send_video: true,
+};
+
+pub const WATCH: Wish = Wish {
+    receive_video: true,
     send_video: true,
 };
 
@@ -51,15 +57,23 @@ impl Station {
     pub fn with(codecs: &[VideoCodec], settings: Settings) -> Self {
         let tasks = Tasks::new();
         let pictures = SimPictures::start(codecs, &tasks);
+        Self::before(pictures.clone(), pictures, settings, tasks)
+    }
+
+    /// With a camera of its own; the simulated one does nothing.
+    pub fn filmed_by(camera: Arc<dyn Pictures>, settings: Settings, tasks: Tasks) -> Self {
+        Self::before(SimPictures::start(&[], &tasks), camera, settings, tasks)
+    }
+
+    fn before(
+        pictures: Arc<SimPictures>,
+        camera: Arc<dyn Pictures>,
+        settings: Settings,
+        tasks: Tasks,
+    ) -> Self {
         let voices = SimVoices::start(&tasks);
         let (inbox_tx, inbox) = mpsc::channel(64);
-        let engine = Engine::new(
-            settings,
-            pictures.clone(),
-            voices.clone(),
-            inbox_tx,
-            tasks.clone(),
-        );
+        let engine = Engine::new(settings, camera, voices.clone(), inbox_tx, tasks.clone());
         let gauge = engine.gauge();
         let (orders, orders_rx) = mpsc::channel(16);
         tasks.spawn_draining("engine", engine.run(orders_rx));
