@@ -50,7 +50,8 @@ export function firstNotice({ microphone, sound, inCall }) {
   if (!window.isSecureContext || !navigator.mediaDevices) {
     return { text: "noticeInsecure", action: "openSecure", cure: "secure" };
   }
-  if (microphone === "denied") return { text: "noticeMicrophoneDenied" };
+  if (microphone === "missing") return { text: "noticeMicrophoneMissing" };
+  if (microphone === "denied" || microphone === "refused") return { text: "noticeMicrophoneDenied" };
   if (microphone === "prompt" && !inCall) {
     return { text: "noticeMicrophoneAsk", action: "allow", cure: "microphone" };
   }

@@ -89,7 +89,7 @@ pub enum Login {
     },
     /// A token on every request and on the socket's address.
     Bearer {
-        /// As issued by the service; characters of a query only.
+        /// As issued by the service.
         token: Secret,
     },
 }

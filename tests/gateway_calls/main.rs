@@ -1,0 +1,11 @@
+//! The gateway through real HTTP and WebSocket, with two or three small clients:
+//! every outcome of a call, and everything that a client can do wrong.
+
+#[path = "../gateway_bench/mod.rs"]
+mod gateway_bench;
+
+mod access;
+mod limits;
+mod outcomes;
+mod sockets;
+mod tls;
