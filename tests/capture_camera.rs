@@ -365,7 +365,56 @@ async fn a_size_that_cannot_be_encoded_is_refused() {
 }
 
 #[test]
+fn a_machine_without_a_camera_shows_the_test_picture() {
+    let cameras = std::fs::read_dir("/dev").expect("devices").any(|device| {
+        let name = device.expect("a device").file_name();
+        name.to_string_lossy().starts_with("video")
+    });
+    let found = Source::auto().expect("GStreamer");
+    println!("{found:?}");
+    // Where there are devices some may be codecs only: then either is right.
+    assert!(cameras || found == Source::Test);
+}
+
+#[tokio::test]
+async fn a_small_picture_is_encoded_too() {
+    let mut settings = CameraSettings::new(Source::Test);
+    (settings.width, settings.height, settings.fps) = (160, 120, 10);
+    let tasks = Tasks::new();
+    let camera = Camera::start(settings, mpsc::channel(4).0, &tasks).expect("a camera");
+    for codec in camera.codecs() {
+        assert!(next(&mut camera.subscribe(codec)).await.key);
+    }
+    tasks.stop().await;
+}
+
+#[test]
 fn the_clock_counts_milliseconds() {
     let at = |ms| clock_value(UNIX_EPOCH + Duration::from_millis(ms));
     assert_eq!(at(0x1_0000_0000 + 42), 42);
+}
+
+/// How many threads and open files this process has.
+fn belongings() -> (usize, usize) {
+    let count = |path: &str| std::fs::read_dir(path).expect("procfs").count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[tokio::test]
+async fn a_hundred_followers_and_ten_cameras_leave_nothing_behind() {
+    let mut after_first = None;
+    for _ in 0..10 {
+        let rig = start(Source::Test);
+        for _ in 0..10 {
+            let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
+            assert!(next(&mut feed).await.key);
+        }
+        rig.stop().await;
+        // GStreamer keeps a few threads for its next pipeline.
+        let (threads, files) = belongings();
+        let (most_threads, most_files) = *after_first.get_or_insert((threads + 4, files + 4));
+        assert!(threads <= most_threads, "{threads} threads");
+        assert!(files <= most_files, "{files} files");
+    }
+    println!("{:?} at the end, {after_first:?} allowed", belongings());
 }

@@ -298,16 +298,20 @@ async fn a_bundling_page_is_called_and_calls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_page_that_insists_on_bundling_calls() -> Result<()> {
+async fn a_page_that_insists_on_bundling_calls_and_hears_the_door() -> Result<()> {
     let Some(mut scene) = Scene::set(None).await? else {
         return Ok(());
     };
-    scene
-        .page(json!({ "generation": 5, "policy": "max-bundle" }))
-        .await?;
+    let options = json!({ "generation": 5, "policy": "max-bundle" });
+    // The picture would have to share the transport of the sound.
+    scene.page(options).await?;
     let answer = scene.page_calls(json!("recvonly")).await?;
-    eprintln!("{:?}", directions(&answer));
+    ensure!(directions(&answer) == ["sendrecv", "-"]);
     scene.connected().await;
     eprintln!("calls: {}", scene.flows(false).await?);
+    scene.page_holds("inactive").await?;
+    eprintln!("held by the page: {}", scene.flows(false).await?);
+    scene.door_holds().await?;
+    eprintln!("held by the door: {}", scene.flows(false).await?);
     scene.end().await
 }

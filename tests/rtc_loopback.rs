@@ -5,7 +5,7 @@ mod rtc;
 
 use doorstation::call::{LegId, Media};
 use doorstation::media::VideoCodec;
-use rtc::{EVERYTHING, SEND, Station, directions, eventually};
+use rtc::{EVERYTHING, SEND, Station, WATCH, directions, eventually};
 
 const BOTH: [VideoCodec; 2] = [VideoCodec::Vp8, VideoCodec::H264];
 
@@ -21,7 +21,7 @@ async fn call(codecs: &[VideoCodec]) -> Call {
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
     assert_eq!(directions(&offer), ["sendrecv", "sendonly"]);
-    let (answer, held) = page.answer(&leg, offer, SEND).await;
+    let (answer, held) = page.answer(&leg, offer, WATCH).await;
     assert!(!held);
     assert_eq!(directions(&answer), ["sendrecv", "recvonly"]);
     assert!(!door.apply(&leg, answer).await);
@@ -190,7 +190,7 @@ async fn the_close_of_an_offerer_that_sent_nothing_is_seen_too() {
     let (mut door, mut page) = (Station::new(&BOTH), Station::new(&BOTH));
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
-    let (answer, _) = page.answer(&leg, offer, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
     door.apply(&leg, answer).await;
     page.is(&leg, Media::Connected).await;
     door.close(&leg).await;
@@ -203,7 +203,7 @@ async fn a_door_without_camera_offers_sound_alone() {
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
     assert_eq!(directions(&offer), ["sendrecv"]);
-    let (answer, _) = page.answer(&leg, offer, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
     assert_eq!(directions(&answer), ["sendrecv"]);
     door.apply(&leg, answer).await;
     door.is(&leg, Media::Connected).await;
@@ -214,7 +214,7 @@ async fn a_rejected_picture_leaves_the_sound() {
     let (mut door, mut page) = (Station::new(&BOTH), Station::new(&[]));
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
-    let (answer, _) = page.answer(&leg, offer, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
     assert_eq!(directions(&answer), ["sendrecv", "-"]);
     door.apply(&leg, answer).await;
     door.is(&leg, Media::Connected).await;
@@ -284,7 +284,7 @@ async fn nothing_flows_before_the_core_says_so() {
     let (mut door, mut page) = (Station::new(&BOTH), Station::new(&BOTH));
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
-    let (answer, _) = page.answer(&leg, offer, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
     door.apply(&leg, answer).await;
     door.is(&leg, Media::Connected).await;
     page.is(&leg, Media::Connected).await;

@@ -5,7 +5,7 @@ mod rtc;
 
 use doorstation::call::{LegId, Media};
 use doorstation::media::VideoCodec;
-use rtc::{EVERYTHING, SEND, Station, eventually};
+use rtc::{EVERYTHING, SEND, Station, WATCH, eventually};
 
 const CALLS: usize = 50;
 
@@ -25,7 +25,7 @@ async fn fifty_calls_leave_nothing_behind_and_connect_at_once() {
             door.close(&leg).await;
             continue;
         }
-        let (answer, _) = page.answer(&leg, offer, SEND).await;
+        let (answer, _) = page.answer(&leg, offer, WATCH).await;
         door.apply(&leg, answer).await;
         door.is(&leg, Media::Connected).await;
         page.is(&leg, Media::Connected).await;
@@ -60,7 +60,7 @@ async fn stopping_the_process_closes_the_sessions() {
     );
     let leg = LegId::new("leg");
     let offer = door.offer(&leg, SEND).await;
-    let (answer, _) = page.answer(&leg, offer, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
     door.apply(&leg, answer).await;
     page.is(&leg, Media::Connected).await;
     door.is(&leg, Media::Connected).await;

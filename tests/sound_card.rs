@@ -382,3 +382,33 @@ fn a_microphone_file_that_does_not_go_is_refused() {
     let refused = VirtualCard::prepare(directory.path(), missing, None).expect_err("no file");
     assert!(refused.to_string().contains("missing.wav"), "{refused}");
 }
+
+#[test]
+fn sound_that_stops_leaves_no_thread_and_no_file() {
+    with_card(
+        "sound_that_stops_leaves_no_thread_and_no_file",
+        |directory| async move {
+            let _card = VirtualCard::prepare(&directory, MicSource::Voice, None).expect("a card");
+            let files = || std::fs::read_dir("/proc/self/fd").expect("procfs").count();
+            let names = || {
+                let tasks = std::fs::read_dir("/proc/self/task").expect("procfs");
+                let name = |task: std::fs::DirEntry| {
+                    std::fs::read_to_string(task.path().join("comm")).unwrap_or_default()
+                };
+                let names = tasks.map(|task| name(task.expect("procfs")));
+                names.filter(|name| name.starts_with("sound-")).count()
+            };
+            let mut most = None;
+            for _ in 0..10 {
+                let rig = start(VirtualCard::settings());
+                rig.until("microphone_blocks", 2.0).await;
+                rig.until("speaker_blocks", 2.0).await;
+                assert_eq!(names(), 2);
+                rig.stop().await;
+                assert_eq!(names(), 0);
+                let now = files();
+                assert!(now <= *most.get_or_insert(now), "{now} files");
+            }
+        },
+    );
+}

@@ -341,6 +341,21 @@ const stories = {
     localStorage.clear();
   },
 
+  "every id of the page is used once, every sign and sentence it names exists"() {
+    const request = new XMLHttpRequest();
+    request.open("GET", "../../src/gateway/web/index.html", false);
+    request.send();
+    const page = new DOMParser().parseFromString(request.responseText, "text/html");
+    const ids = [...page.querySelectorAll("[id]")].map((element) => element.id);
+    check(ids.length > 50, `only ${ids.length} ids`);
+    equal(ids.filter((id, i) => ids.indexOf(id) !== i), []);
+    const signs = [...page.querySelectorAll("use")].map((use) => use.getAttribute("href").slice(1));
+    equal(signs.filter((id) => !ids.includes(id)), []);
+    const words = [...page.querySelectorAll("[data-word], [data-word-label]")]
+      .map(({ dataset }) => dataset.word ?? dataset.wordLabel);
+    equal(words.filter((key) => !(key in en)), []);
+  },
+
   "both languages know the same sentences with the same blanks"() {
     equal(Object.keys(de).sort(), Object.keys(en).sort());
     const blanks = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();

@@ -33,6 +33,11 @@ pub const SEND: Wish = Wish {
     send_video: true,
 };
 
+pub const WATCH: Wish = Wish {
+    receive_video: true,
+    send_video: true,
+};
+
 /// One engine with simulated devices.
 pub struct Station {
     pub pictures: Arc<SimPictures>,

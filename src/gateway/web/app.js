@@ -9,7 +9,7 @@
 import { Alerts } from "./alerts.js";
 import { Call } from "./call.js";
 import { KandyClient } from "./kandy.js";
-import { Permissions, firstNotice } from "./notices.js";
+import { Permissions, canCall, firstNotice } from "./notices.js";
 import { Picture } from "./picture.js";
 import { RequestError, Rest } from "./rest.js";
 import { describe } from "./screen.js";
@@ -204,6 +204,7 @@ class App {
   }
 
   #incoming(leg) {
+    if (!canCall()) return; // It rings on the other devices.
     if (leg.peer.address === this.#station.door.address) leg.peer.name = this.#station.door.name;
     const call = Call.receive(leg, this.#station.iceServers);
     if (!this.#call) {
@@ -291,6 +292,7 @@ class App {
       station: this.#station,
       call,
       online: this.#client?.online === true,
+      ready: canCall() && this.#client?.online === true,
       unreachable: this.#unreachable,
       last: this.#last,
       newest: this.#messages.list.find((message) => message.incoming && message.name === this.#station?.door.name),

@@ -8,6 +8,7 @@ import { duration, moment, word } from "./words.js";
  * @param {{door: {address: string, name: string}, demo: boolean}|null} now.station
  * @param {import("./call.js").Call|null} now.call
  * @param {boolean} now.online
+ * @param {boolean} now.ready calls can be made
  * @param {boolean} now.unreachable
  * @param {import("./store.js").Message|null} now.last how the last call ended
  * @param {import("./store.js").Message|undefined} now.newest last visitor of all
@@ -31,7 +32,7 @@ export function describe(now) {
     muted: call !== null && (call.media.muted || call.media.unheard),
     ownCamera: call?.media.camera === "live",
     cameraPaused: call?.media.cameraPaused === true,
-    ready: now.online,
+    ready: now.ready,
   };
 }
 

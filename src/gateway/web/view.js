@@ -136,7 +136,7 @@ function messageItem(message) {
   item.className = message.kind === "station" ? "failed" : message.kind;
   const sign = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const shape = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  shape.setAttribute("href", `#sign-${icon}`);
+  shape.setAttribute("href", `#icon-${icon}`);
   sign.setAttribute("aria-hidden", "true");
   sign.append(shape);
   const body = make("div");
@@ -167,6 +167,6 @@ function text(id, content) {
 }
 
 function use(id, icon) {
-  const href = `#sign-${icon}`;
+  const href = `#icon-${icon}`;
   if ($(id).getAttribute("href") !== href) $(id).setAttribute("href", href);
 }

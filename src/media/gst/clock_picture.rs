@@ -15,9 +15,6 @@ pub const BLOCKS: usize = 24;
 pub const BLOCKS_X: usize = 64;
 /// Upper edge of the blocks, pixels.
 pub const BLOCKS_Y: usize = 64;
-/// Smallest picture that holds the blocks and their border, pixels.
-pub(super) const SMALLEST: (usize, usize) = (BLOCKS_X + BLOCKS * BLOCK + BLOCK, 3 * BLOCKS_Y);
-
 /// The grey frame round the blocks, x, y, width and height: half a block wide, so
 /// that nothing beside them blurs into them.
 const BLOCKS_FRAME: (usize, usize, usize, usize) = (

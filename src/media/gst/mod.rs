@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gstreamer as gst;
+use gstreamer::prelude::*;
 use tokio::sync::{broadcast, mpsc};
 
 use self::encoder::Encoder;
@@ -42,12 +43,42 @@ const LEFT_OVER: u64 = 4;
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A drawn picture that moves and carries the wall clock: see [`read_clock`].
+    /// A drawn picture that moves and carries the wall clock, if it is at least 880
+    /// pixels wide: see [`read_clock`].
     Test,
     /// A camera of the kernel, such as `/dev/video0`.
     V4l2(String),
     /// A video file, played over and over. Whatever GStreamer decodes.
     File(PathBuf),
+}
+
+impl Source {
+    /// The first camera of the kernel that there is, else the test picture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gstreamer`].
+    pub fn auto() -> Result<Self, Error> {
+        gst::init().map_err(|error| Error::Gstreamer(error.to_string()))?;
+        let monitor = gst::DeviceMonitor::new();
+        monitor.add_filter(Some("Video/Source"), None);
+        if let Err(error) = monitor.start() {
+            tracing::info!(%error, "cameras cannot be listed");
+            return Ok(Self::Test);
+        }
+        let mut found: Vec<String> = monitor
+            .devices()
+            .iter()
+            .filter_map(|device| {
+                let properties = device.properties()?;
+                properties.get("device.path").ok()
+            })
+            .collect();
+        monitor.stop();
+        found.sort_unstable();
+        tracing::info!(?found, "cameras");
+        Ok(found.into_iter().next().map_or(Self::Test, Self::V4l2))
+    }
 }
 
 /// What the camera shall give.
@@ -101,8 +132,7 @@ pub enum Error {
     /// A size or rate that no picture can have.
     #[error(
         "a picture of {width}x{height} at {fps} a second cannot be encoded; \
-         sizes are even, from {} x {} to 1920 x 1080, rates from 1 to 60",
-        clock_picture::SMALLEST.0, clock_picture::SMALLEST.1
+         sizes are even, from 160x120 to 1920x1080, rates from 1 to 60"
     )]
     Size {
         /// Pixels.
@@ -400,9 +430,8 @@ fn check_size(settings: &CameraSettings) -> Result<(), Error> {
     let CameraSettings {
         width, height, fps, ..
     } = *settings;
-    let (smallest_width, smallest_height) = clock_picture::SMALLEST;
-    let fits = (smallest_width as u32..=1920).contains(&width)
-        && (smallest_height as u32..=1080).contains(&height)
+    let fits = (160..=1920).contains(&width)
+        && (120..=1080).contains(&height)
         && (1..=60).contains(&fps)
         && width % 2 == 0
         && height % 2 == 0;

@@ -33,6 +33,10 @@ pub(crate) struct Leg {
     origin: (u64, u64),
     flow: watch::Sender<Flow>,
     notices: mpsc::Sender<Notice>,
+    /// The far end insists on BUNDLE (protocol section 7.1): we name a group of the
+    /// first live line alone, which it takes, and it goes without the others. A
+    /// group that was named once can never be left again, so nobody else gets one.
+    grouped: bool,
     /// We hold the far end.
     holding: bool,
     /// The hold of our offer under way.
@@ -60,6 +64,7 @@ impl Leg {
             origin: (rand::random::<u64>() >> 2, 0),
             flow: watch::Sender::new(Flow::default()),
             notices,
+            grouped: false,
             holding: false,
             offering_hold: None,
             answered: None,
@@ -136,7 +141,7 @@ impl Leg {
         .await;
         texts.into_iter().collect::<Result<(), Error>>()?;
         self.offering_hold = Some(hold);
-        Ok(self.join(false))
+        Ok(self.join())
     }
 
     /// Takes the far end's answer to the latest offer; tells whether it holds us.
@@ -249,8 +254,10 @@ impl Leg {
         }
         self.offering_hold = None;
         self.answered.get_or_insert_with(clock::now);
-        let bundle_only = sections.iter().any(|s| s.has_flag("bundle-only"));
-        Ok((self.join(bundle_only), held))
+        self.grouped |= sections.iter().zip(&plans).any(|(section, plan)| {
+            *plan == Plan::Reject && section.port() != 0 && offer.is_carried(section)
+        });
+        Ok((self.join(), held))
     }
 
     /// Makes the sessions that the plans need, and closes those that they end.
@@ -296,16 +303,14 @@ impl Leg {
 
     /// One description of all lines. A rejected one borrows the transport of the
     /// sound.
-    fn join(&mut self, bundle_only: bool) -> Sdp {
+    fn join(&mut self) -> Sdp {
         let live = || self.lines.iter().filter(|l| l.is_live());
         let carrier = live()
             .find(|l| l.medium == Some(Medium::Audio))
             .or_else(|| live().next());
         let transport = carrier.and_then(|l| l.shown.as_ref());
-        // A browser that insists on BUNDLE takes a group of one, and goes
-        // without the lines that it would not carry alone.
         let group: Vec<&str> = carrier
-            .filter(|_| bundle_only)
+            .filter(|_| self.grouped)
             .map(|l| l.mid.as_str())
             .into_iter()
             .collect();

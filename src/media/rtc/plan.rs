@@ -64,6 +64,9 @@ impl Policy<'_> {
         if section.port() == 0 || !self.speaks(section, medium) {
             return Plan::Reject;
         }
+        if line.is_none_or(|l| !l.is_live()) && offer.is_carried(section) {
+            return Plan::Reject;
+        }
         // 3.x offers `sendonly` for a line that we rejected when it holds; a
         // session for that makes its unhold fail.
         if line.is_some_and(|l| !l.is_live()) && offered != Direction::SendRecv {

@@ -188,6 +188,14 @@ impl Description {
         self.session.iter().any(|l| l.starts_with("a=group:BUNDLE"))
     }
 
+    /// The section has no transport of its own, because its writer insists on
+    /// sharing that of the first one (`bundlePolicy: "max-bundle"`). Chromium 156
+    /// writes such a section without candidates and with port 9.
+    pub(crate) fn is_carried(&self, section: &Section) -> bool {
+        let located = |s: &Section| s.attribute("candidate").is_some();
+        self.bundles() && !located(section) && self.sections.iter().any(located)
+    }
+
     /// The direction of a section: its own, else the description's, else
     /// `sendrecv`.
     pub(crate) fn direction(&self, section: &Section) -> Direction {

@@ -38,9 +38,7 @@ pub(crate) fn session_text(
 ) -> String {
     let mut section = description.sections[index].clone();
     section.retain(|line| {
-        !is_sdes_extension(line)
-            && line != "a=bundle-only"
-            && (!line.starts_with("a=candidate:") || is_usable_candidate(line))
+        !is_sdes_extension(line) && (!line.starts_with("a=candidate:") || is_usable_candidate(line))
     });
     section.set_attribute("mid", mid);
     let direction = description.direction(&section);
