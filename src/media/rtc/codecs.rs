@@ -1,5 +1,7 @@
 //! What a session can send and receive, and the interceptors it runs.
 
+use std::sync::Arc;
+
 use rtc::interceptor::{
     NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry,
     SenderReportBuilder, Slot,
@@ -11,8 +13,11 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind,
 };
 
+use super::figures::Counters;
 use super::limiter::RetransmissionLimiter;
+use super::reports::Reports;
 use super::requests::KeyFrameRequests;
+use super::tap::Tap;
 use crate::media::VideoCodec;
 
 /// RTP clock of Opus, Hz (RFC 7587).
@@ -52,6 +57,14 @@ impl Medium {
         match self {
             Self::Audio => "audio",
             Self::Video => "video",
+        }
+    }
+
+    /// RTP clock, Hz.
+    pub(crate) fn clock(self) -> u32 {
+        match self {
+            Self::Audio => SOUND_CLOCK,
+            Self::Video => VIDEO_CLOCK,
         }
     }
 
@@ -136,12 +149,14 @@ pub(crate) fn name(codec: VideoCodec) -> &'static str {
 pub(crate) fn engine(
     medium: Medium,
     codecs: &[RTCRtpCodecParameters],
+    counters: &Arc<Counters>,
 ) -> Result<(MediaEngine, Registry), webrtc::error::Error> {
     let mut engine = MediaEngine::default();
     for parameters in codecs {
         engine.register_codec(parameters.clone(), medium.kind())?;
     }
     let reports = Registry::new()
+        .with(Reports::SLOT, Tap::new(Reports::new(Arc::clone(counters))))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build());
     let registry = match medium {
@@ -150,7 +165,7 @@ pub(crate) fn engine(
         Medium::Video => reports
             .with(
                 RetransmissionLimiter::SLOT,
-                RetransmissionLimiter::default(),
+                Tap::new(RetransmissionLimiter::new(Arc::clone(counters))),
             )
             .with(
                 Slot::NackResponder,
@@ -162,7 +177,7 @@ pub(crate) fn engine(
                     .with_max_nacks_per_packet(MAX_NACKS)
                     .build(),
             )
-            .with(KeyFrameRequests::SLOT, KeyFrameRequests::default()),
+            .with(KeyFrameRequests::SLOT, Tap::new(KeyFrameRequests)),
     };
     Ok((engine, registry))
 }

@@ -1,13 +1,13 @@
-//! What a session counts, and what the far end reports of it.
+//! What a session counts, and what the reports say of it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use webrtc::peer_connection::{RTCStatsReportEntry, StatsSelector};
+use std::time::Duration;
 
 use super::codecs::Medium;
-use super::session::Session;
-use crate::clock;
+
+/// Figures by name, as [`crate::call::Figures`] holds them.
+pub(crate) type Values = BTreeMap<&'static str, f64>;
 
 /// Counters of one session. Each stands for itself, so their order does not
 /// matter.
@@ -17,9 +17,16 @@ pub(crate) struct Counters {
     bytes_sent: AtomicU64,
     packets_received: AtomicU64,
     bytes_received: AtomicU64,
+    packets_resent: AtomicU64,
     pictures: AtomicU64,
     key_pictures: AtomicU64,
     requests: AtomicU64,
+    lost_by_peer: AtomicU64,
+    lost: AtomicU64,
+    /// Of the latest report, in RTP clock.
+    jitter: AtomicU64,
+    /// Of the latest report, microseconds; 0 is not known.
+    round_trip_us: AtomicU64,
 }
 
 fn add(counter: &AtomicU64, n: usize) {
@@ -43,6 +50,11 @@ impl Counters {
         add(&self.bytes_received, bytes);
     }
 
+    /// One packet left again.
+    pub(crate) fn resent(&self) {
+        add(&self.packets_resent, 1);
+    }
+
     /// One picture left.
     pub(crate) fn picture(&self, key: bool) {
         add(&self.pictures, 1);
@@ -53,55 +65,58 @@ impl Counters {
     pub(crate) fn requested(&self, times: usize) {
         add(&self.requests, times);
     }
+
+    /// So many of our packets did not reach the far end so far.
+    pub(crate) fn lost_by_peer(&self, total: u32) {
+        self.lost_by_peer.store(signed(total), Ordering::Relaxed);
+    }
+
+    /// So many of the far end's packets did not reach us so far.
+    pub(crate) fn lost(&self, total: u32, jitter: u32) {
+        self.lost.store(signed(total), Ordering::Relaxed);
+        self.jitter.store(u64::from(jitter), Ordering::Relaxed);
+    }
+
+    /// The way to the far end and back took so long.
+    pub(crate) fn round_trip(&self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.round_trip_us.store(us, Ordering::Relaxed);
+    }
+
+    /// Adds what was counted to `values`. Bytes are of RTP payload.
+    pub(crate) fn collect(&self, medium: Medium, values: &mut Values) {
+        let names = match medium {
+            Medium::Audio => &AUDIO,
+            Medium::Video => &VIDEO,
+        };
+        values.insert(names.packets_sent, read(&self.packets_sent));
+        values.insert(names.bytes_sent, read(&self.bytes_sent));
+        values.insert(names.packets_received, read(&self.packets_received));
+        values.insert(names.bytes_received, read(&self.bytes_received));
+        values.insert(names.lost_by_peer, read(&self.lost_by_peer));
+        values.insert(names.lost, read(&self.lost));
+        let jitter = read(&self.jitter) * 1000.0 / f64::from(medium.clock());
+        values.insert(names.jitter_ms, jitter);
+        let round_trip_us = read(&self.round_trip_us);
+        if round_trip_us > 0.0 {
+            values.insert(names.round_trip_ms, round_trip_us / 1000.0);
+        }
+        if medium == Medium::Video {
+            values.insert("video_packets_resent", read(&self.packets_resent));
+            values.insert("video_frames_sent", read(&self.pictures));
+            values.insert("video_key_frames_sent", read(&self.key_pictures));
+            values.insert("video_key_frame_requests", read(&self.requests));
+        }
+    }
 }
 
-/// Figures by name, as [`crate::call::Figures`] holds them.
-pub(crate) type Values = BTreeMap<&'static str, f64>;
-
-/// Puts what one session measured into `values`. Bytes are of RTP payload.
-pub(crate) async fn collect(session: &Session, values: &mut Values) {
-    let counters = &session.counters;
-    let names = match session.medium {
-        Medium::Audio => &AUDIO,
-        Medium::Video => &VIDEO,
-    };
-    values.insert(names.packets_sent, read(&counters.packets_sent));
-    values.insert(names.bytes_sent, read(&counters.bytes_sent));
-    values.insert(names.packets_received, read(&counters.packets_received));
-    values.insert(names.bytes_received, read(&counters.bytes_received));
-    if session.medium == Medium::Video {
-        values.insert("video_frames_sent", read(&counters.pictures));
-        values.insert("video_key_frames_sent", read(&counters.key_pictures));
-        values.insert("video_key_frame_requests", read(&counters.requests));
-    }
-    let report = session
-        .connection()
-        .get_stats(clock::now(), StatsSelector::None)
-        .await;
-    for entry in report.iter() {
-        match entry {
-            RTCStatsReportEntry::InboundRtp(inbound) => {
-                let received = &inbound.received_rtp_stream_stats;
-                // Negative when packets were doubled on the way.
-                *values.entry(names.lost_received).or_default() +=
-                    received.packets_lost.max(0) as f64;
-                values.insert(names.jitter_ms, received.jitter * 1000.0);
-            }
-            RTCStatsReportEntry::RemoteInboundRtp(remote) => {
-                let received = &remote.received_rtp_stream_stats;
-                *values.entry(names.lost_sent).or_default() += received.packets_lost.max(0) as f64;
-                if remote.round_trip_time_measurements > 0 {
-                    values.insert(names.round_trip_ms, remote.round_trip_time * 1000.0);
-                }
-            }
-            RTCStatsReportEntry::OutboundRtp(outbound) => {
-                values.insert(
-                    names.packets_resent,
-                    outbound.retransmitted_packets_sent as f64,
-                );
-            }
-            _ => {}
-        }
+/// A cumulative loss has 24 bits and a sign: below 0 are doubled packets.
+fn signed(total: u32) -> u64 {
+    const SIGN: u32 = 1 << 23;
+    if total & SIGN == 0 {
+        u64::from(total)
+    } else {
+        0
     }
 }
 
@@ -111,9 +126,8 @@ struct Names {
     bytes_sent: &'static str,
     packets_received: &'static str,
     bytes_received: &'static str,
-    packets_resent: &'static str,
-    lost_sent: &'static str,
-    lost_received: &'static str,
+    lost_by_peer: &'static str,
+    lost: &'static str,
     jitter_ms: &'static str,
     round_trip_ms: &'static str,
 }
@@ -123,9 +137,8 @@ const AUDIO: Names = Names {
     bytes_sent: "audio_bytes_sent",
     packets_received: "audio_packets_received",
     bytes_received: "audio_bytes_received",
-    packets_resent: "audio_packets_resent",
-    lost_sent: "audio_packets_lost_by_peer",
-    lost_received: "audio_packets_lost",
+    lost_by_peer: "audio_packets_lost_by_peer",
+    lost: "audio_packets_lost",
     jitter_ms: "audio_jitter_ms",
     round_trip_ms: "audio_round_trip_ms",
 };
@@ -135,9 +148,8 @@ const VIDEO: Names = Names {
     bytes_sent: "video_bytes_sent",
     packets_received: "video_packets_received",
     bytes_received: "video_bytes_received",
-    packets_resent: "video_packets_resent",
-    lost_sent: "video_packets_lost_by_peer",
-    lost_received: "video_packets_lost",
+    lost_by_peer: "video_packets_lost_by_peer",
+    lost: "video_packets_lost",
     jitter_ms: "video_jitter_ms",
     round_trip_ms: "video_round_trip_ms",
 };

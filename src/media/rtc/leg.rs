@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::Medium;
-use super::figures::{self, Values};
+use super::figures::Values;
 use super::line::{Line, opposite_setup};
 use super::plan::{Plan, Policy};
 use super::sdp::split::{Kind, session_text};
@@ -390,7 +390,7 @@ impl Leg {
 
     /// Keeps what a session measured, and closes it.
     async fn retire(&mut self, session: Session) {
-        figures::collect(&session, &mut self.values).await;
+        session.counters.collect(session.medium, &mut self.values);
         session.close().await;
     }
 

@@ -5,12 +5,13 @@
 //! and the wire and lets re-sent packets pass only as far as a token bucket
 //! goes. What it drops is asked for again, or mended by a key frame.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtc::interceptor::{Attribute, Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
-use rtc::sansio::Protocol;
-use webrtc::error::Error;
+use rtc::interceptor::{Attribute, Packet, Slot, TaggedPacket};
+
+use super::figures::Counters;
+use super::tap::Look;
 
 /// Bytes a second that re-sent packets may take: a fifth of 1.5 Mb/s.
 const RATE: f64 = 37_500.0;
@@ -22,6 +23,15 @@ const DEPTH: f64 = 36_000.0;
 struct Bucket {
     bytes: f64,
     filled: Option<Instant>,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            bytes: DEPTH,
+            filled: None,
+        }
+    }
 }
 
 impl Bucket {
@@ -39,70 +49,41 @@ impl Bucket {
     }
 }
 
-/// The interceptor.
+/// Lets re-sent packets pass as far as the bucket goes.
 pub(crate) struct RetransmissionLimiter {
     bucket: Bucket,
-    read: VecDeque<TaggedPacket>,
-    write: VecDeque<TaggedPacket>,
-}
-
-impl Default for RetransmissionLimiter {
-    fn default() -> Self {
-        Self {
-            bucket: Bucket {
-                bytes: DEPTH,
-                filled: None,
-            },
-            read: VecDeque::new(),
-            write: VecDeque::new(),
-        }
-    }
+    counters: Arc<Counters>,
 }
 
 impl RetransmissionLimiter {
     /// On the way out right behind the NACK responder (4,000).
     pub(crate) const SLOT: Slot = Slot::Custom(3_500);
+
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            bucket: Bucket::default(),
+            counters,
+        }
+    }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for RetransmissionLimiter {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Error> {
-        self.read.push_back(msg);
-        Ok(())
+impl Look for RetransmissionLimiter {
+    fn incoming(&mut self, _: &mut TaggedPacket) -> bool {
+        true
     }
 
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.read.pop_front()
-    }
-
-    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
-        let passes = match &msg.message.packet {
-            Packet::Rtp(packet) if msg.message.has(&Attribute::Retransmission) => {
-                self.bucket.take(packet.payload.len(), msg.now)
+    fn outgoing(&mut self, packet: &TaggedPacket) -> bool {
+        match &packet.message.packet {
+            Packet::Rtp(rtp) if packet.message.has(&Attribute::Retransmission) => {
+                let passes = self.bucket.take(rtp.payload.len(), packet.now);
+                if passes {
+                    self.counters.resent();
+                }
+                passes
             }
             _ => true,
-        };
-        if passes {
-            self.write.push_back(msg);
         }
-        Ok(())
     }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.write.pop_front()
-    }
-}
-
-impl Interceptor for RetransmissionLimiter {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 #[cfg(test)]
@@ -112,10 +93,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_a_storm_is_held_to_the_rate() {
         let start = crate::clock::now();
-        let mut bucket = Bucket {
-            bytes: DEPTH,
-            filled: None,
-        };
+        let mut bucket = Bucket::default();
         let burst = (0..100).filter(|_| bucket.take(1200, start)).count();
         assert_eq!(burst, 30);
 

@@ -23,11 +23,13 @@ mod limiter;
 mod line;
 mod plan;
 mod receiver;
+mod reports;
 mod requests;
 mod runtime;
 mod sdp;
 mod sender;
 mod session;
+mod tap;
 mod watcher;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -76,6 +76,7 @@ impl Session {
     pub(crate) async fn new(context: &Context, make: Make<'_>) -> Result<Self, Error> {
         let codecs = codecs::codecs(make.medium, make.pictures);
         let hurry = Arc::new(Hurry::default());
+        let counters = Arc::new(Counters::default());
         let (transport_tx, transport) = watch::channel(Transport::default());
         let (tracks_tx, tracks) = mpsc::channel(TRACKS);
         let handler = Handler {
@@ -85,7 +86,7 @@ impl Session {
             _census: Arc::clone(&context.census),
         };
         let connection = Guard::new(
-            connect(&context.settings, make.medium, &codecs, handler).await?,
+            connect(&context.settings, make.medium, &codecs, &counters, handler).await?,
             context.tasks.child(),
         );
         let track = local_track(make.medium, make.stream, &codecs);
@@ -118,7 +119,7 @@ impl Session {
             transport,
             pictures: make.pictures.to_vec(),
             negotiated,
-            counters: Arc::new(Counters::default()),
+            counters,
         };
         let out = sender::Out {
             track,
@@ -218,11 +219,6 @@ impl Session {
     /// Ends the tasks, closes the sockets, tells the far end.
     pub(crate) async fn close(mut self) {
         self.connection.close().await;
-    }
-
-    /// The connection, for its statistics.
-    pub(crate) fn connection(&self) -> &Arc<dyn PeerConnection> {
-        self.connection.get()
     }
 
     /// An offer of ours that was never answered (glare) must not be in the way
@@ -382,10 +378,11 @@ async fn connect(
     settings: &Settings,
     medium: Medium,
     codecs: &[RTCRtpCodecParameters],
+    counters: &Arc<Counters>,
     handler: Handler,
 ) -> Result<Arc<dyn PeerConnection>, Error> {
     let (engine, registry) =
-        codecs::engine(medium, codecs).map_err(Error::session("register its codecs"))?;
+        codecs::engine(medium, codecs, counters).map_err(Error::session("register its codecs"))?;
     let servers = settings
         .stun
         .iter()
