@@ -21,7 +21,7 @@ use crate::media::sound::{Sound, SoundSettings};
 use crate::panel::{Links, Panel};
 use crate::report::{Ready, Report};
 use crate::signalling::kandy;
-use crate::station::{self, News, Station};
+use crate::station::{self, Listener, News, Station};
 use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
 
@@ -220,7 +220,7 @@ fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Set
 }
 
 /// A listener that never blocks the station, and the queue behind it.
-fn telling() -> (Box<dyn FnMut(&News) + Send>, mpsc::Receiver<News>) {
+fn telling() -> (Listener, mpsc::Receiver<News>) {
     let (queue, news) = mpsc::channel(NEWS);
     let listener = move |news: &News| {
         if let Err(refused) = queue.try_send(news.clone()) {

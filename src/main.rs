@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(doorstation::run::run(checked))),
+                Ok(()) => outcome(in_runtime(doorstation::run::run(checked, offset))),
                 Err(error) => refuse(&error),
             }
         }

@@ -1,6 +1,6 @@
 //! `doorstation run`: the plan of a station from its checked configuration.
 
-use std::path::Path;
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
@@ -16,6 +16,7 @@ use crate::media::gst::{CameraSettings, Source};
 use crate::media::sound::SoundSettings;
 use crate::panel::sim;
 use crate::report::Report;
+use crate::report::terminal::Terminal;
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::signalling::kandy;
@@ -25,25 +26,35 @@ use crate::tasks::Tasks;
 pub const DOOR_CALLS: usize = 1;
 /// A person may hold one call and take a second.
 pub const PERSON_CALLS: usize = 2;
-/// The first camera that the kernel names.
-const FIRST_CAMERA: &str = "/dev/video0";
 
 /// Runs the station until a signal stops it.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(config: Checked) -> anyhow::Result<()> {
+pub async fn run(config: Checked, offset: time::UtcOffset) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
     stop_on_signal(&stop, None, &tasks).context("signals")?;
-    let result = app::run(plan(config)?, stop).await;
+    let view = watch::Sender::new(View::default());
+    // At a terminal a person watches; as a service the journal tells enough.
+    let (report, writer) = if std::io::stdout().is_terminal() {
+        let terminal = Terminal::for_stdout(config.station.name.as_str(), offset, &view);
+        let (report, writer) = Report::start(terminal, std::io::stdout(), &tasks)
+            .context("the report on standard output")?;
+        (report, Some(writer))
+    } else {
+        (Report::silent(), None)
+    };
+    let result = app::run(plan(config, view, report)?, stop).await;
     tasks.stop().await;
+    if let Some(writer) = writer {
+        writer.close().await;
+    }
     result
 }
 
-fn plan(config: Checked) -> anyhow::Result<Plan> {
-    let report = Report::silent();
+fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::Result<Plan> {
     let panel = match config.panel.kind {
         PanelKind::Sim => sim::panel(sim::Mode::Auto, report.clone())
             .context("the simulated panel on standard input")?,
@@ -63,7 +74,7 @@ fn plan(config: Checked) -> anyhow::Result<Plan> {
         bell_on_page: false,
         media: MediaPlan {
             camera: CameraSettings {
-                source: source(config.camera.source),
+                source: source(config.camera.source)?,
                 width: config.camera.width,
                 height: config.camera.height,
                 fps: config.camera.frames_per_s,
@@ -75,7 +86,7 @@ fn plan(config: Checked) -> anyhow::Result<Plan> {
             },
             rtc: engine::Settings::default(),
         },
-        view: watch::Sender::new(View::default()),
+        view,
         panel,
         report,
         ready: None,
@@ -157,19 +168,11 @@ fn account(account: checked::Account) -> kandy::Settings {
     }
 }
 
-fn source(source: CameraSource) -> Source {
-    let camera = |device: &Path| Source::V4l2(device.to_string_lossy().into_owned());
-    match source {
-        CameraSource::Auto if Path::new(FIRST_CAMERA).exists() => camera(Path::new(FIRST_CAMERA)),
-        CameraSource::Auto => {
-            tracing::warn!(
-                device = FIRST_CAMERA,
-                "no camera found; showing the test picture"
-            );
-            Source::Test
-        }
+fn source(source: CameraSource) -> anyhow::Result<Source> {
+    Ok(match source {
+        CameraSource::Auto => Source::auto().context("looking for cameras")?,
         CameraSource::Test => Source::Test,
-        CameraSource::V4l2(device) => camera(&device),
+        CameraSource::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
         CameraSource::File(file) => Source::File(file),
-    }
+    })
 }

@@ -36,9 +36,12 @@ pub struct Station {
     pub media: mpsc::Sender<media::Order>,
     /// What lights and page follow.
     pub view: watch::Sender<View>,
-    /// Hears every event, in order; it must not block.
-    pub listener: Box<dyn FnMut(&News) + Send>,
+    /// Who is told what happens.
+    pub listener: Listener,
 }
+
+/// Hears every piece of news, in order; it must not block.
+pub type Listener = Box<dyn FnMut(&News) + Send>;
 
 /// What the listener hears.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,8 +26,9 @@ use crate::media::sound::SoundSettings;
 use crate::media::sound::virtual_card::{self, MicSource, VirtualCard};
 use crate::panel::sim;
 use crate::report::json::Json;
-use crate::report::terminal::{self, Terminal};
+use crate::report::terminal::Terminal;
 use crate::report::{self, Ready, Report};
+use crate::run::{DOOR_CALLS, PERSON_CALLS};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::tasks::Tasks;
@@ -37,9 +38,6 @@ use options::{DOMAIN, Login, Options, PanelInput, Video, address};
 const HOME: &str = "home";
 /// What people see.
 const DOOR_NAME: &str = "Front door";
-/// A door has one line; a person may hold one call and take a second.
-const DOOR_CALLS: usize = 1;
-const PERSON_CALLS: usize = 2;
 /// The state directory of the process that this one replaced (see [`enter_card`]).
 const STATE: &str = "DOORSTATION_DEMO_STATE";
 
@@ -95,7 +93,7 @@ pub async fn run(options: Options, offset: time::UtcOffset) -> anyhow::Result<()
     let (report, writer) = match options.json {
         true => Report::start(Json, std::io::stdout(), &tasks),
         false => Report::start(
-            terminal(offset, view.subscribe()),
+            Terminal::for_stdout(DOOR_NAME, offset, &view),
             std::io::stdout(),
             &tasks,
         ),
@@ -298,12 +296,6 @@ fn start_card(options: &Options, state: &Path) -> anyhow::Result<VirtualCard> {
 
 fn card_dir(state: &Path) -> PathBuf {
     state.join("card")
-}
-
-fn terminal(offset: time::UtcOffset, view: watch::Receiver<View>) -> Terminal {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let settings = terminal::Settings::for_stdout(DOOR_NAME, no_color, offset);
-    Terminal::new(settings, view)
 }
 
 /// The directory that [`enter_card`] chose; with real sound devices only a given

@@ -146,7 +146,7 @@ impl FromStr for AlsaPair {
     fn from_str(text: &str) -> Result<Self, String> {
         // Device names hold commas themselves (hw:0,0): the two names are the halves.
         let commas: Vec<usize> = text.match_indices(',').map(|(at, _)| at).collect();
-        if commas.len() % 2 == 0 {
+        if commas.len().is_multiple_of(2) {
             return Err(
                 "expected CAPTURE,PLAYBACK, for example plughw:1,0,plughw:1,0 or mic,spk"
                     .to_owned(),

@@ -48,6 +48,10 @@ fn of_call(call: &CallView) -> Option<Tone> {
 
 /// The tone after a call, by the codes of protocol section 6.5.
 fn of_last(last: &LastCall) -> Option<Tone> {
+    if last.direction == Direction::Incoming && !last.answered {
+        // No visitor waits for an answer.
+        return None;
+    }
     match last.code.as_str() {
         // Ended, cancelled, refused or ignored by somebody who meant it.
         "200" | "487" | "9901" | "9902" | "9903" | "9904" | "9905" | "9906" | "9907" => None,
@@ -155,6 +159,7 @@ mod tests {
         View {
             last: Some(LastCall {
                 id: CallId::new("c1"),
+                direction: Direction::Outgoing,
                 ended: crate::clock::now(),
                 code: code.into(),
                 reason: "over".into(),

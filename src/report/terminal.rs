@@ -70,6 +70,14 @@ fn width_of_stdout() -> usize {
 }
 
 impl Terminal {
+    /// The standard output of this process: living if it is a terminal and
+    /// `NO_COLOR` is not set.
+    pub fn for_stdout(name: &str, offset: UtcOffset, view: &watch::Sender<View>) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let settings = Settings::for_stdout(name, no_color, offset);
+        Self::new(settings, view.subscribe())
+    }
+
     /// A terminal that follows `view`.
     pub fn new(settings: Settings, view: watch::Receiver<View>) -> Self {
         Self {
