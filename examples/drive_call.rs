@@ -206,7 +206,10 @@ async fn the_page_calls(set: &mut Set, figures: &mut Figures) -> Result<()> {
     set.page.begin().await?;
     set.station.mark();
     set.page.press("talk").await.context("call the door")?;
-    let ringing = set.station.wait_state("RINGING").await?;
+    let ringing = set
+        .station
+        .wait("call:receive", |event| event["event"] == "call:receive")
+        .await?;
     let pressed = set.number("return observed.clicks.talk").await?;
     figures.add("page_call_to_ring_ms", ringing.at_ms - pressed);
 

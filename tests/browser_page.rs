@@ -105,7 +105,10 @@ async fn the_page_calls(scene: &mut Scene, page: &Indoor) -> Result<()> {
     page.begin().await?;
     scene.station.mark();
     page.press("talk").await?;
-    scene.station.wait_state("RINGING").await?;
+    scene
+        .station
+        .wait("call:receive", |event| event["event"] == "call:receive")
+        .await?;
     scene.station.panel("answer").await?;
     page.wait_state("talking").await?;
     both_ways(scene, page).await?;
