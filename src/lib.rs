@@ -21,11 +21,16 @@
 //!   it over the network like any other client.
 //! * [`app`] puts the parts together from a checked [`config`].
 
+pub mod app;
 pub mod call;
 pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod gateway;
 pub mod media;
 pub mod panel;
 pub mod report;
+pub mod run;
 pub mod secret;
 pub mod service;
 pub mod signalling;
@@ -33,4 +38,5 @@ pub mod station;
 pub mod story;
 pub mod supervisor;
 pub mod tasks;
+pub mod telemetry;
 pub mod wire;

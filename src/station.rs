@@ -6,11 +6,12 @@
 //! is stuck, and the core's timers end the call.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use crate::call::{AccountId, Calls, Event, Input, LegId, Output, SignalOrder, View};
+use crate::call::{AccountId, Calls, Event, Input, LegId, Output, SignalOrder, Timer, View};
 use crate::media::{self, Tone};
 use crate::tasks::Tasks;
 use crate::{clock, panel, signalling, story};
@@ -21,7 +22,7 @@ pub const INBOX: usize = 256;
 /// Orders that may wait at an adapter. A call change makes at most three a leg.
 pub const ORDERS: usize = 64;
 /// How long the figures of the last call are waited for when stopping.
-const LAST_FIGURES: std::time::Duration = std::time::Duration::from_secs(2);
+const LAST_FIGURES: Duration = Duration::from_secs(2);
 
 /// The station's loop and what it holds.
 pub struct Station {
@@ -59,7 +60,7 @@ impl Station {
                 biased;
                 () = cancelled.cancelled() => break,
                 input = self.inbox.recv() => input,
-                input = due(&self.calls) => Some(input),
+                input = due(self.calls.deadline()) => Some(input),
             };
             let Some(input) = input else {
                 return error!("every part that could tell the station something is gone");
@@ -85,17 +86,24 @@ impl Station {
             legs.0
                 .insert(incoming.leg.clone(), incoming.account.clone());
         }
+        let mut denied = false;
         for output in self.calls.handle(input, clock::now()) {
             match output {
                 Output::Signal(leg, order) => self.signal(leg, order, legs),
                 Output::Media(leg, order) => self.order_media(media::Order::Leg(leg, order)),
                 Output::Event(event) => {
                     story::tell(&event);
+                    denied |= matches!(event, Event::Denied(_));
                     (self.listener)(&News::Event(event));
                 }
             }
         }
         self.publish(legs);
+        // A press that cannot be carried out changes no view, and still the visitor
+        // must hear it.
+        if denied && let Some(tone) = panel::tone::of_denied(&self.calls.view()) {
+            self.play(Some(tone));
+        }
     }
 
     fn signal(&mut self, leg: LegId, order: SignalOrder, legs: &mut Legs) {
@@ -141,9 +149,13 @@ impl Station {
             changed
         });
         if before != after {
-            self.order_media(media::Order::Tone(after));
-            (self.listener)(&News::Tone(after));
+            self.play(after);
         }
+    }
+
+    fn play(&mut self, tone: Option<Tone>) {
+        self.order_media(media::Order::Tone(tone));
+        (self.listener)(&News::Tone(tone));
     }
 }
 
@@ -152,8 +164,8 @@ impl Station {
 struct Legs(BTreeMap<LegId, AccountId>);
 
 /// Ready when the core's next timer is due; never while there is none.
-async fn due(calls: &Calls) -> Input {
-    match calls.deadline() {
+async fn due(deadline: Option<(Instant, Timer)>) -> Input {
+    match deadline {
         Some((at, _)) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }

@@ -96,7 +96,7 @@ impl Call {
             call.error("call:2", message, cx);
         }
         if targets.is_empty() {
-            call.end("480", "Nobody could be rung", cx);
+            call.end("503", "Nobody could be rung", cx);
             return call;
         }
         call.timers.start(Timer::Setup, cx.now + SETUP);
@@ -174,6 +174,7 @@ impl Call {
         };
         Some(LastCall {
             id: self.record.id.clone(),
+            direction: self.record.direction,
             ended: self.record.ended.unwrap_or(self.record.made),
             code: code.clone(),
             reason: reason.clone(),

@@ -42,6 +42,8 @@ pub struct CallView {
 pub struct LastCall {
     /// Its id.
     pub id: CallId,
+    /// Who began it.
+    pub direction: Direction,
     /// When.
     pub ended: Instant,
     /// SIP or 99xx code.

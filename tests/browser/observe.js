@@ -19,9 +19,10 @@
         begin() {
             this.states = [];
             this.clicks = {};
-            for (const ear of [...this.ears, ...this.microphones]) ear.stop();
+            for (const ear of this.ears) ear.stop();
             this.ears = [];
-            this.microphones = [];
+            // The page may keep its microphone from call to call.
+            for (const ear of this.microphones) ear.onsets = [];
             this.connections = [];
             this.picture?.stop();
             const video = document.querySelector('#remote');

@@ -1,5 +1,6 @@
 //! The hand of a person on the real indoor page, and an eye on what it shows.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -84,6 +85,11 @@ impl Indoor {
     /// Runs `body` in the page; `observed` and `measure` are there.
     pub(crate) async fn run(&self, body: &str) -> Result<Value> {
         self.tab.run(body, Value::Null).await
+    }
+
+    /// Saves what the page looks like as a PNG file.
+    pub(crate) async fn screenshot(&self, file: &Path) -> Result<()> {
+        self.tab.screenshot(file).await
     }
 
     /// Judges picture and sound of the call for `length`, and gives the figures.

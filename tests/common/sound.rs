@@ -5,9 +5,12 @@
 
 use std::f64::consts::TAU;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use tokio::task::JoinSet;
 
 /// Samples a second of everything that is made here.
 pub(crate) const RATE: u32 = 48_000;
@@ -168,6 +171,65 @@ impl Recording {
             .count();
         heard as f64 * 10.0
     }
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// When the simulated sound card began, as the growth of its recording shows.
+///
+/// The card writes in real time, so the time of a write less the length of what was
+/// written is its beginning. A write can only be late: the least difference is nearest.
+/// It is good to about one block of the card, 10 ms.
+#[derive(Debug)]
+pub(crate) struct CardClock {
+    start_ms: Arc<Mutex<Option<f64>>>,
+    _watching: JoinSet<()>,
+}
+
+impl CardClock {
+    /// Begins to watch the recording `file`.
+    pub(crate) fn follow(file: &Path) -> Self {
+        let start_ms = Arc::new(Mutex::new(None));
+        let (file, least) = (file.to_owned(), Arc::clone(&start_ms));
+        let mut watching = JoinSet::new();
+        watching.spawn(async move {
+            loop {
+                if let Some(seen) = Self::look(&file) {
+                    let mut least = lock(&least);
+                    *least = Some(least.map_or(seen, |least: f64| least.min(seen)));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        Self {
+            start_ms,
+            _watching: watching,
+        }
+    }
+
+    /// The card's beginning in milliseconds since the Unix epoch.
+    pub(crate) fn start_ms(&self) -> Option<f64> {
+        *lock(&self.start_ms)
+    }
+
+    fn look(file: &Path) -> Option<f64> {
+        /// The header of a plain WAV file.
+        const HEADER: u64 = 44;
+        let entry = std::fs::metadata(file).ok()?;
+        let written = entry.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        let samples = entry.len().checked_sub(HEADER)? / 2;
+        // An empty file was made before the card began.
+        (samples > 0)
+            .then(|| written.as_secs_f64() * 1000.0 - samples as f64 * 1000.0 / f64::from(RATE))
+    }
+}
+
+fn lock(start_ms: &Mutex<Option<f64>>) -> MutexGuard<'_, Option<f64>> {
+    start_ms.lock().expect("nobody panics with the number")
 }
 
 fn is_mark(block: &[f64], hz: f64) -> bool {

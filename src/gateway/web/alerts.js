@@ -27,7 +27,7 @@ export class Alerts {
     await Notification.requestPermission();
   }
 
-  /** @param {string} text who rings @param {string} body what to do */
+  /** @param {string} text what happens @param {string} body who it is */
   ring(text, body) {
     if (this.#buzzTimer) return;
     document.title = `\u25cf ${text}`;

@@ -9,7 +9,7 @@
 import { Alerts } from "./alerts.js";
 import { Call } from "./call.js";
 import { KandyClient } from "./kandy.js";
-import { Permissions, firstNotice } from "./notices.js";
+import { Permissions, canCall, firstNotice } from "./notices.js";
 import { Picture } from "./picture.js";
 import { RequestError, Rest } from "./rest.js";
 import { describe } from "./screen.js";
@@ -204,6 +204,7 @@ class App {
   }
 
   #incoming(leg) {
+    if (!canCall()) return; // It rings on the other devices.
     if (leg.peer.address === this.#station.door.address) leg.peer.name = this.#station.door.name;
     const call = Call.receive(leg, this.#station.iceServers);
     if (!this.#call) {
@@ -268,7 +269,8 @@ class App {
   }
 
   #toggleMute() {
-    this.#call?.media.setMuted(!this.#call.media.muted);
+    const media = this.#call?.media;
+    media?.setMuted(!media.muted && !media.unheard);
   }
 
   async #pressBell() {
@@ -285,21 +287,23 @@ class App {
 
   #render() {
     const call = this.#call;
-    paint(describe({
+    const screen = describe({
       login: !this.#client && !this.#unreachable,
       station: this.#station,
       call,
       online: this.#client?.online === true,
+      ready: canCall() && this.#client?.online === true,
       unreachable: this.#unreachable,
       last: this.#last,
-      newest: this.#messages.list.find((message) => message.incoming),
+      newest: this.#messages.list.find((message) => message.incoming && message.name === this.#station?.door.name),
       bellError: this.#bellError,
       picture: this.#picture,
-    }));
+    });
+    paint(screen);
     paintLogin(this.#loginError, this.#signingIn);
     this.#renderNotice();
     this.#renderMedia();
-    this.#renderAlerts();
+    this.#renderAlerts(screen.status);
   }
 
   #renderNotice() {
@@ -309,12 +313,12 @@ class App {
       paintNotice({ text: "alsoRinging" }, this.#waiting.peer);
     } else if (inCall && this.#unreachable) {
       paintNotice({ text: "lostInCall" });
-    } else if (inCall && media.camera === "refused") {
+    } else if (inCall && (media.camera === "refused" || media.camera === "missing")) {
       paintNotice({ text: "noticeCameraDenied" });
     } else {
       this.#notice = this.#client
         ? firstNotice({
-            microphone: media?.microphone === "refused" ? "denied" : this.#permissions.microphone,
+            microphone: media?.unheard ? media.microphone : this.#permissions.microphone,
             sound: this.#sound.unlocked && !this.#picture.silent,
             inCall: Boolean(this.#call),
           })
@@ -346,11 +350,11 @@ class App {
     }
   }
 
-  #renderAlerts() {
+  #renderAlerts(status) {
     const { phase, ringsThere, peer } = this.#call ?? {};
     if (phase === "ringing") {
       this.#sound.play("chime");
-      this.#alerts.ring(peer.name, word("ringingHint"));
+      this.#alerts.ring(status, peer.name);
     } else {
       if (phase === "calling" && ringsThere) this.#sound.play("ringBack");
       else if (this.#call) this.#sound.play("");

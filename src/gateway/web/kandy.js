@@ -207,9 +207,9 @@ export class KandyClient extends EventTarget {
   /** Listens on the channel until the socket is gone. */
   async #listen(signal, opened) {
     if (signal.aborted) return;
-    const url = new URL(this.#subscription.channel, location.origin);
+    const url = new URL(this.#subscription.channel, this.#rest.origin);
+    if (url.origin !== this.#rest.origin) throw new RequestError(404);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    if (url.host !== location.host) throw new RequestError(404);
     const socket = new WebSocket(url);
     this.#socket = socket;
     const limit = setTimeout(() => socket.close(), OPEN_LIMIT);

@@ -30,9 +30,9 @@ export class Media extends EventTarget {
   remote = new MediaStream();
   /** "new", "connected", "unstable" or "closed". */
   state = "new";
-  /** "off", "waiting", "live" or "refused". */
+  /** "off", "waiting", "live", "refused" or "missing". */
   microphone = "off";
-  /** "off", "waiting", "live" or "refused". */
+  /** As for the microphone. */
   camera = "off";
   /** Own picture while the camera is live. @type {MediaStream|null} */
   own = null;
@@ -119,7 +119,7 @@ export class Media extends EventTarget {
   /** Stops or starts our own sound; opens the microphone when it is first needed. */
   setMuted(muted) {
     this.muted = muted;
-    if (!muted && (this.microphone === "off" || this.microphone === "refused")) this.#open("audio");
+    if (!muted && ["off", "refused", "missing"].includes(this.microphone)) this.#open("audio");
     this.#apply();
     this.#change();
   }
@@ -129,6 +129,11 @@ export class Media extends EventTarget {
     const track = this.#lines.video?.sender.track;
     if (track) track.enabled = !paused;
     this.#change();
+  }
+
+  /** The other side cannot hear us, and not because we want it so. */
+  get unheard() {
+    return this.microphone === "refused" || this.microphone === "missing";
   }
 
   get cameraPaused() {
@@ -167,13 +172,13 @@ export class Media extends EventTarget {
         return;
       }
       this.#tracks.add(track);
-      track.onended = () => this.#stop(kind, "refused");
+      track.onended = () => this.#stop(kind, "missing");
       this[name] = "live";
       if (kind === "video") this.own = stream;
       this.#apply(track);
       await this.#lines[kind].sender.replaceTrack(track);
-    } catch {
-      if (!this.closed) this[name] = "refused";
+    } catch (error) {
+      if (!this.closed) this[name] = error.name === "NotFoundError" ? "missing" : "refused";
     }
     this.#change();
   }
@@ -272,14 +277,4 @@ export function wantsVideo(sdp) {
   const video = sdp.split(/^(?=m=)/m).find((part) => part.startsWith("m=video "));
   return video !== undefined && !/^m=video 0 /.test(video) &&
     !/^a=(sendonly|inactive)\s*$/m.test(video);
-}
-
-/**
- * Whether an offer promises a picture.
- * @param {string} sdp
- */
-export function offersVideo(sdp) {
-  const video = sdp.split(/^(?=m=)/m).find((part) => part.startsWith("m=video "));
-  return video !== undefined && !/^m=video 0 /.test(video) &&
-    !/^a=(recvonly|inactive)\s*$/m.test(video);
 }

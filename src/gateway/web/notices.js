@@ -39,18 +39,24 @@ export class Permissions extends EventTarget {
   }
 }
 
+/** This browser has what a call needs. */
+export function canCall() {
+  return typeof RTCPeerConnection !== "undefined";
+}
+
 /**
  * The one thing that most needs saying, or null. One at a time keeps the page quiet.
  * @param {{microphone: string, sound: boolean, inCall: boolean}} now
  * @returns {Notice|null}
  */
 export function firstNotice({ microphone, sound, inCall }) {
-  if (typeof RTCPeerConnection === "undefined") return { text: "noticeNoCalls" };
+  if (!canCall()) return { text: "noticeNoCalls" };
   if (!sound) return { text: "noticeSound", action: "soundOn", cure: "sound" };
   if (!window.isSecureContext || !navigator.mediaDevices) {
     return { text: "noticeInsecure", action: "openSecure", cure: "secure" };
   }
-  if (microphone === "denied") return { text: "noticeMicrophoneDenied" };
+  if (microphone === "missing") return { text: "noticeMicrophoneMissing" };
+  if (microphone === "denied" || microphone === "refused") return { text: "noticeMicrophoneDenied" };
   if (microphone === "prompt" && !inCall) {
     return { text: "noticeMicrophoneAsk", action: "allow", cure: "microphone" };
   }

@@ -16,6 +16,8 @@ const STILL_SIZE = 1280;
 export class Picture extends EventTarget {
   /** The browser wants a tap before it plays with sound. */
   silent = false;
+  /** When the still was taken, milliseconds since the epoch; 0: there is none. */
+  stillTime = 0;
 
   #video;
   #backdrop;
@@ -46,10 +48,6 @@ export class Picture extends EventTarget {
   /** There is a living picture. */
   get visible() {
     return this.#video.srcObject !== null && this.#video.videoWidth > 0;
-  }
-
-  get hasStill() {
-    return this.#still.width > 0 && this.#still.dataset.time !== undefined;
   }
 
   /**
@@ -92,7 +90,7 @@ export class Picture extends EventTarget {
   }
 
   forgetStill() {
-    delete this.#still.dataset.time;
+    this.stillTime = 0;
     this.#still.width = 0;
   }
 
@@ -121,7 +119,7 @@ export class Picture extends EventTarget {
     this.#still.width = this.#video.videoWidth * scale;
     this.#still.height = this.#video.videoHeight * scale;
     this.#draw(this.#still);
-    this.#still.dataset.time = String(Date.now());
+    this.stillTime = Date.now();
   }
 
   #draw(canvas) {

@@ -59,6 +59,10 @@ export class Rest {
     this.#origin = origin;
   }
 
+  get origin() {
+    return this.#origin;
+  }
+
   /**
    * @param {string} method
    * @param {string} path absolute, on the station only

@@ -8,11 +8,12 @@ import { duration, moment, word } from "./words.js";
  * @param {{door: {address: string, name: string}, demo: boolean}|null} now.station
  * @param {import("./call.js").Call|null} now.call
  * @param {boolean} now.online
+ * @param {boolean} now.ready calls can be made
  * @param {boolean} now.unreachable
  * @param {import("./store.js").Message|null} now.last how the last call ended
- * @param {import("./store.js").Message|undefined} now.newest last incoming call of all
+ * @param {import("./store.js").Message|undefined} now.newest last visitor of all
  * @param {string} now.bellError
- * @param {{visible: boolean, hasStill: boolean}} now.picture
+ * @param {{visible: boolean, stillTime: number}} now.picture
  * @returns {import("./view.js").Screen}
  */
 export function describe(now) {
@@ -25,13 +26,13 @@ export function describe(now) {
     title: call?.peer.name ?? station?.door.name ?? word("title"),
     ...(quiet ? memory(now) : { outcome: "", more: "" }),
     picture: (state === "talking" || state === "held") && picture.visible,
-    still: quiet && picture.hasStill,
+    still: quiet && picture.stillTime ? word("pictureOf", { moment: moment(picture.stillTime) }) : "",
     cameraChoice: state === "idle" || (state === "ringing" && call.takesVideo),
     bell: state === "idle" && station?.demo === true,
-    muted: call !== null && (call.media.muted || call.media.microphone === "refused"),
+    muted: call !== null && (call.media.muted || call.media.unheard),
     ownCamera: call?.media.camera === "live",
     cameraPaused: call?.media.cameraPaused === true,
-    ready: now.online,
+    ready: now.ready,
   };
 }
 
@@ -62,28 +63,33 @@ function statusOf(state, { call, station, online }) {
   }
 }
 
-function talking({ state, muted, microphone }) {
+function talking({ state, muted, microphone, unheard }) {
   if (state === "new") return { sign: "voice", status: word("connectingMedia") };
   if (state === "unstable") return { sign: "fault", status: word("unstable") };
-  if (microphone === "refused") return { sign: "voice", status: word("noMicrophoneCall") };
+  if (unheard) return { sign: "voice", status: word("noMicrophoneCall") };
   if (muted) return { sign: "voice", status: word("listening") };
   if (microphone === "waiting") return { sign: "voice", status: word("waitingMicrophone") };
   return { sign: "voice", status: word("talkNow") };
 }
 
 /** What the quiet screen remembers: the call just over, else the last visitor. */
-function memory({ last, newest, unreachable, bellError }) {
+function memory({ station, last, newest, unreachable, bellError }) {
   if (bellError) return { outcome: bellError, more: "" };
   if (unreachable) return { outcome: "", more: word("unreachableHint") };
   if (last) {
     const talked = last.seconds ? word("talked", { time: duration(last.seconds) }) : "";
     const missed = last.kind === "missed";
     return {
-      outcome: missed ? word("lastMissed", { moment: moment(last.time) }) : word(last.reason, last),
+      outcome: missed ? missedSentence(last, station) : word(last.reason, last),
       more: missed ? word(last.reason) : talked,
     };
   }
   if (!newest) return { outcome: "", more: word("nobody") };
-  const key = newest.kind === "missed" ? "lastMissed" : "lastVisitor";
-  return { outcome: "", more: word(key, { moment: moment(newest.time) }) };
+  if (newest.kind === "missed") return { outcome: "", more: missedSentence(newest, station) };
+  return { outcome: "", more: word("lastVisitor", { moment: moment(newest.time) }) };
+}
+
+function missedSentence(message, station) {
+  const key = message.name === station?.door.name ? "lastMissed" : "missedCall";
+  return word(key, { name: message.name, moment: moment(message.time) });
 }

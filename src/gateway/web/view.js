@@ -19,7 +19,7 @@ export function $(id) {
  * @property {string} outcome large line of the quiet screen
  * @property {string} more small line below it
  * @property {boolean} picture the living picture is there
- * @property {boolean} still the last picture may be shown
+ * @property {string} still when the last picture was taken; empty: there is none to show
  * @property {boolean} cameraChoice
  * @property {boolean} bell the demo's button
  * @property {boolean} muted
@@ -44,7 +44,8 @@ export function paint(screen) {
   use("ring-sign", state === "calling" ? "call" : "bell");
   text("outcome", screen.outcome);
   text("outcome-more", screen.more);
-  $("still").hidden = !screen.still;
+  $("last-picture").hidden = !screen.still;
+  text("still-time", screen.still);
   $("camera-chip").hidden = !screen.cameraChoice;
   $("bell").hidden = !screen.bell;
   $("camera").hidden = !screen.ownCamera;
@@ -135,7 +136,7 @@ function messageItem(message) {
   item.className = message.kind === "station" ? "failed" : message.kind;
   const sign = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const shape = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  shape.setAttribute("href", `icons.svg#${icon}`);
+  shape.setAttribute("href", `#icon-${icon}`);
   sign.setAttribute("aria-hidden", "true");
   sign.append(shape);
   const body = make("div");
@@ -166,6 +167,6 @@ function text(id, content) {
 }
 
 function use(id, icon) {
-  const href = `icons.svg#${icon}`;
+  const href = `#icon-${icon}`;
   if ($(id).getAttribute("href") !== href) $(id).setAttribute("href", href);
 }

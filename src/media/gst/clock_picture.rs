@@ -1,7 +1,7 @@
 //! The test picture: what a camera without a camera shows.
 //!
-//! Over a calm background a ball moves, large digits show the time of day (UTC)
-//! and one row of blocks carries the wall clock for machines, so that anybody who
+//! Over a calm background a coloured block goes to and fro, large digits show the
+//! time of day (UTC) and one row of blocks carries the wall clock for machines, so that anybody who
 //! decodes the picture can tell how old it is. Pure drawing into I420 planes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,8 +15,14 @@ pub const BLOCKS: usize = 24;
 pub const BLOCKS_X: usize = 64;
 /// Upper edge of the blocks, pixels.
 pub const BLOCKS_Y: usize = 64;
-/// Smallest picture that holds the blocks and their border, pixels.
-pub(super) const SMALLEST: (usize, usize) = (BLOCKS_X + BLOCKS * BLOCK + BLOCK, 3 * BLOCKS_Y);
+/// The grey frame round the blocks, x, y, width and height: half a block wide, so
+/// that nothing beside them blurs into them.
+const BLOCKS_FRAME: (usize, usize, usize, usize) = (
+    BLOCKS_X - BLOCK / 2,
+    BLOCKS_Y - BLOCK / 2,
+    (BLOCKS + 1) * BLOCK,
+    2 * BLOCK,
+);
 
 /// Luma of black, white and of the grey between (video range).
 const BLACK: u8 = 16;
@@ -91,7 +97,7 @@ impl ClockPicture {
         }
     }
 
-    /// Draws the picture of the moment `now`; `count` moves the ball.
+    /// Draws the picture of the moment `now`; `count` moves the coloured block.
     pub(super) fn draw(
         &self,
         mut luma: Plane<'_>,
@@ -101,12 +107,14 @@ impl ClockPicture {
     ) {
         self.draw_background(&mut luma);
         self.draw_digits(&mut luma, now);
-        let (x, y) = self.ball_at(count);
+        let (x, y) = self.mover_at(count);
         luma.fill(x, y, 4 * BLOCK, 2 * BLOCK, 190);
-        for (mut plane, colour) in chroma.into_iter().zip([100, 170]) {
+        for (mut plane, (dusk, colour)) in chroma.into_iter().zip([(142, 100), (122, 170)]) {
             let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
-            plane.fill(0, 0, width, height, NEUTRAL);
+            plane.fill(0, 0, width, height, dusk);
             plane.fill(x / 2, y / 2, 2 * BLOCK, BLOCK, colour);
+            let (x, y, width, height) = BLOCKS_FRAME;
+            plane.fill(x / 2, y / 2, width / 2, height / 2, NEUTRAL);
         }
         // Last, so that nothing lies over it.
         self.draw_blocks(&mut luma, clock_value(now));
@@ -121,14 +129,8 @@ impl ClockPicture {
     }
 
     fn draw_blocks(&self, luma: &mut Plane<'_>, value: u32) {
-        let border = BLOCK / 2;
-        luma.fill(
-            BLOCKS_X - border,
-            BLOCKS_Y - border,
-            BLOCKS * BLOCK + 2 * border,
-            BLOCK + 2 * border,
-            GREY,
-        );
+        let (x, y, width, height) = BLOCKS_FRAME;
+        luma.fill(x, y, width, height, GREY);
         for bit in 0..BLOCKS {
             let lit = value >> (BLOCKS - 1 - bit) & 1 == 1;
             let colour = if lit { WHITE } else { BLACK };
@@ -157,8 +159,8 @@ impl ClockPicture {
         }
     }
 
-    /// The ball goes to and fro along the bottom, 8 pixels a picture.
-    fn ball_at(&self, count: u64) -> (usize, usize) {
+    /// The coloured block goes to and fro along the bottom, 8 pixels a picture.
+    fn mover_at(&self, count: u64) -> (usize, usize) {
         let way = self.width.saturating_sub(4 * BLOCK).max(1);
         let place = (count as usize).wrapping_mul(8) % (2 * way);
         let x = if place < way { place } else { 2 * way - place };

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gstreamer as gst;
+use gstreamer::prelude::*;
 use tokio::sync::{broadcast, mpsc};
 
 use self::encoder::Encoder;
@@ -35,15 +36,49 @@ use crate::tasks::Tasks;
 /// is later gets `Lagged` and asks for a key frame; nobody else waits.
 const FEED_LENGTH: usize = 8;
 
+/// Pictures that may still be on their way through queue and encoder when a valve
+/// opens again: left over from before, of no use to a decoder that begins.
+const LEFT_OVER: u64 = 4;
+
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A drawn picture that moves and carries the wall clock: see [`read_clock`].
+    /// A drawn picture that moves and carries the wall clock, if it is at least 880
+    /// pixels wide: see [`read_clock`].
     Test,
     /// A camera of the kernel, such as `/dev/video0`.
     V4l2(String),
     /// A video file, played over and over. Whatever GStreamer decodes.
     File(PathBuf),
+}
+
+impl Source {
+    /// The first camera of the kernel that there is, else the test picture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gstreamer`].
+    pub fn auto() -> Result<Self, Error> {
+        gst::init().map_err(|error| Error::Gstreamer(error.to_string()))?;
+        let monitor = gst::DeviceMonitor::new();
+        monitor.add_filter(Some("Video/Source"), None);
+        if let Err(error) = monitor.start() {
+            tracing::info!(%error, "cameras cannot be listed");
+            return Ok(Self::Test);
+        }
+        let mut found: Vec<String> = monitor
+            .devices()
+            .iter()
+            .filter_map(|device| {
+                let properties = device.properties()?;
+                properties.get("device.path").ok()
+            })
+            .collect();
+        monitor.stop();
+        found.sort_unstable();
+        tracing::info!(?found, "cameras");
+        Ok(found.into_iter().next().map_or(Self::Test, Self::V4l2))
+    }
 }
 
 /// What the camera shall give.
@@ -97,8 +132,7 @@ pub enum Error {
     /// A size or rate that no picture can have.
     #[error(
         "a picture of {width}x{height} at {fps} a second cannot be encoded; \
-         sizes are even, from {} x {} to 1920 x 1080, rates from 1 to 60",
-        clock_picture::SMALLEST.0, clock_picture::SMALLEST.1
+         sizes are even, from 160x120 to 1920x1080, rates from 1 to 60"
     )]
     Size {
         /// Pixels.
@@ -147,6 +181,8 @@ struct Track {
     bytes: AtomicU64,
     /// Sum of encoding times, ns.
     encoding: AtomicU64,
+    /// How many pictures to hold back at most, until a key frame comes.
+    left_over: AtomicU64,
 }
 
 /// What the source gave.
@@ -262,7 +298,7 @@ impl Pictures for Camera {
         };
         // Listening begins before the valve opens: the key frame is not missed.
         let frames = track.frames.subscribe();
-        self.inner.follow(codec);
+        self.inner.follow(track);
         let follower = Follower {
             inner: self.inner.clone(),
             codec,
@@ -303,10 +339,11 @@ impl Inner {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn follow(&self, codec: VideoCodec) {
-        if let Some(state) = self.branches().get_mut(&codec) {
+    fn follow(&self, track: &Track) {
+        if let Some(state) = self.branches().get_mut(&track.encoder.codec) {
             state.followers += 1;
             if let (1, Some(branch)) = (state.followers, &state.live) {
+                track.left_over.store(LEFT_OVER, Relaxed);
                 branch.open();
             }
         }
@@ -354,6 +391,7 @@ impl Track {
             key_frames: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             encoding: AtomicU64::new(0),
+            left_over: AtomicU64::new(0),
         }
     }
 
@@ -369,6 +407,14 @@ impl Track {
         self.encoded_out.fetch_add(1, Relaxed);
         self.bytes.fetch_add(frame.data.len() as u64, Relaxed);
         self.key_frames.fetch_add(u64::from(frame.key), Relaxed);
+        if frame.key {
+            self.left_over.store(0, Relaxed);
+        } else {
+            let fewer = |count: u64| count.checked_sub(1);
+            if self.left_over.fetch_update(Relaxed, Relaxed, fewer).is_ok() {
+                return;
+            }
+        }
         // Nobody listens while the valve closes: no matter.
         let _ = self.frames.send(Arc::new(frame));
     }
@@ -384,9 +430,8 @@ fn check_size(settings: &CameraSettings) -> Result<(), Error> {
     let CameraSettings {
         width, height, fps, ..
     } = *settings;
-    let (smallest_width, smallest_height) = clock_picture::SMALLEST;
-    let fits = (smallest_width as u32..=1920).contains(&width)
-        && (smallest_height as u32..=1080).contains(&height)
+    let fits = (160..=1920).contains(&width)
+        && (120..=1080).contains(&height)
         && (1..=60).contains(&fps)
         && width % 2 == 0
         && height % 2 == 0;

@@ -63,9 +63,7 @@ fn live(inner: &Inner, settings: &CameraSettings, news: &DeviceNews, stop: &Stop
 }
 
 fn follow(inner: &Inner, pipeline: &Pipeline, news: &DeviceNews, stop: &Stop) -> End {
-    let mut seen = inner.progress.pictures.load(Relaxed);
-    let mut latest: Instant = clock::now();
-    let mut patience = FIRST;
+    let mut pulse = Pulse::new(inner.progress.pictures.load(Relaxed), clock::now());
     loop {
         match pipeline.trouble(TICK) {
             Some(Trouble::FileEnded) => return End::FileEnded,
@@ -75,15 +73,41 @@ fn follow(inner: &Inner, pipeline: &Pipeline, news: &DeviceNews, stop: &Stop) ->
         if stop.is_set() {
             return End::Stopped;
         }
-        let pictures = inner.progress.pictures.load(Relaxed);
-        if pictures > seen {
-            (seen, latest, patience) = (pictures, clock::now(), STALL);
-            news.works();
-        } else if clock::now().saturating_duration_since(latest) > patience {
-            let seconds = patience.as_secs();
-            return End::Failed(format!("no picture for {seconds} s"));
+        match pulse.feel(inner.progress.pictures.load(Relaxed), clock::now()) {
+            Ok(true) => news.works(),
+            Ok(false) => {}
+            Err(reason) => return End::Failed(reason),
         }
         news.flush();
+    }
+}
+
+/// Whether pictures keep coming.
+struct Pulse {
+    seen: u64,
+    latest: Instant,
+    patience: Duration,
+}
+
+impl Pulse {
+    fn new(seen: u64, now: Instant) -> Self {
+        Self {
+            seen,
+            latest: now,
+            patience: FIRST,
+        }
+    }
+
+    /// Whether pictures came since the latest look; an error once they stay away.
+    fn feel(&mut self, pictures: u64, now: Instant) -> Result<bool, String> {
+        if pictures > self.seen {
+            (self.seen, self.latest, self.patience) = (pictures, now, STALL);
+            return Ok(true);
+        }
+        if now.saturating_duration_since(self.latest) > self.patience {
+            return Err(format!("no picture for {} s", self.patience.as_secs()));
+        }
+        Ok(false)
     }
 }
 
@@ -98,5 +122,30 @@ fn sentence(settings: &CameraSettings, reason: &str) -> String {
             "the video file {} cannot be played: {reason}; check its name and format",
             path.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_stay_away_for_two_seconds_are_a_fault() {
+        let start = clock::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pulse = Pulse::new(100, start);
+        // The first one may take five seconds.
+        assert_eq!(pulse.feel(100, at(4_900)), Ok(false));
+        assert_eq!(pulse.feel(101, at(4_950)), Ok(true));
+        assert_eq!(pulse.feel(101, at(6_900)), Ok(false));
+        assert_eq!(pulse.feel(101, at(7_000)), Err("no picture for 2 s".into()));
+    }
+
+    #[test]
+    fn a_camera_that_never_gives_a_picture_is_a_fault_after_five_seconds() {
+        let start = clock::now();
+        let mut pulse = Pulse::new(0, start);
+        let late = start + Duration::from_millis(5_001);
+        assert_eq!(pulse.feel(0, late), Err("no picture for 5 s".into()));
     }
 }

@@ -20,7 +20,8 @@ const PACKET: usize = 2 * BLOCK;
 const LARGEST: usize = 1275;
 /// How long a wait for the card lasts before the thread looks at its end.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// A PCM that runs ahead of the clock by more than this has none of its own.
+/// A PCM that runs ahead of the clock by more than this is no card, or one no
+/// longer: a file at its end gives silence as fast as it is read.
 const AHEAD: Duration = Duration::from_millis(500);
 /// How long the pace is measured before it is measured anew, so that the drift of
 /// a real card never adds up to [`AHEAD`].
@@ -40,6 +41,7 @@ pub(super) fn run(mut microphone: Microphone, stop: &Stop) {
     let mut pause = FIRST_PAUSE;
     let mut line = Line::new();
     loop {
+        microphone.watched.enter();
         match Capture::open(&microphone.name) {
             Ok(card) => {
                 info!(pcm = microphone.name, "microphone opened");
@@ -108,7 +110,6 @@ fn follow(
     let mut xruns = 0;
     line.resume();
     while !stop.is_set() {
-        microphone.watched.enter();
         let frames = card.read(&mut line.samples[line.held..], PATIENCE)?;
         if card.xruns() > xruns {
             xruns = card.xruns();
@@ -127,9 +128,7 @@ fn follow(
             Meters::add(&microphone.meters.microphone_blocks, PACKET / BLOCK);
             microphone.send(line);
         }
-        if let Some(ahead) = pace.ahead(frames, now) {
-            stop.wait(ahead);
-        }
+        pace.check(frames, now)?;
     }
     Ok(())
 }
@@ -178,8 +177,7 @@ impl Microphone {
     }
 }
 
-/// Holds a PCM without a clock back, which otherwise gives silence as fast as it
-/// can.
+/// Finds out a PCM that has no clock.
 struct Pace {
     began: Instant,
     frames: u64,
@@ -193,15 +191,20 @@ impl Pace {
         }
     }
 
-    /// How long to wait, if the PCM is far ahead.
-    fn ahead(&mut self, frames: usize, now: Instant) -> Option<Duration> {
+    /// `frames` more came by `now`.
+    fn check(&mut self, frames: usize, now: Instant) -> Result<(), String> {
         self.frames += frames as u64;
         let passed = now.saturating_duration_since(self.began);
         let given = Duration::from_micros(self.frames * 1_000_000 / u64::from(RATE));
-        if passed > PACE_WINDOW {
-            *self = Self::new();
+        if given > passed + AHEAD {
+            return Err("it gives sound faster than time passes, as no card does".to_owned());
         }
-        let ahead = given.saturating_sub(passed);
-        (ahead > AHEAD).then(|| ahead - AHEAD)
+        if given < passed || passed > PACE_WINDOW {
+            *self = Self {
+                began: now,
+                frames: 0,
+            };
+        }
+        Ok(())
     }
 }

@@ -36,8 +36,11 @@ const SEQUENCE_JUMP: i64 = 1000;
 const BACKWARD_JUMP: i64 = 1000 * MS;
 /// Opus conceals in steps of 2.5 ms.
 const GRAIN: i64 = 5 * MS / 2;
-/// A depth within this of the target is left alone.
+/// A depth that is this far below the target is left alone.
 const SLACK: i64 = 20 * MS;
+/// A depth that is this far above the target is left alone: what is taken away at
+/// once, and a little.
+const SURPLUS: i64 = 12 * MS;
 
 /// What became of a packet that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +162,11 @@ impl JitterBuffer {
         self.depth = TARGET_AT_START;
     }
 
+    /// Nothing was pushed since the start or the latest [`JitterBuffer::reset`].
+    pub(super) fn is_new(&self) -> bool {
+        self.newest.is_none()
+    }
+
     /// A packet of `samples` samples arrived.
     pub(super) fn push(
         &mut self,
@@ -248,7 +256,7 @@ impl JitterBuffer {
         match self.depth - self.target {
             _ if self.play == Play::Waiting => Advice::Keep,
             over if over > 4 * SLACK => Advice::ShortenNow,
-            over if over > SLACK => Advice::Shorten,
+            over if over > SURPLUS => Advice::Shorten,
             over if over < -2 * SLACK => Advice::LengthenNow,
             over if over < -SLACK => Advice::Lengthen,
             _ => Advice::Keep,

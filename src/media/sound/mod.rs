@@ -140,13 +140,6 @@ impl Sound {
         Ok(sound)
     }
 
-    /// Plays a tone at the door's speaker until another is ordered; `None` is
-    /// silence. A chime is heard to its end before a ring-back begins; everything
-    /// else takes effect within 10 ms.
-    pub fn play(&self, tone: Option<Tone>) {
-        self.desk.order(tone);
-    }
-
     /// What was measured since the start; names end in their unit, plain ones are
     /// counts.
     pub fn figures(&self) -> BTreeMap<&'static str, f64> {
@@ -155,6 +148,10 @@ impl Sound {
 }
 
 impl Voices for Sound {
+    fn play(&self, tone: Option<Tone>) {
+        self.desk.order(tone);
+    }
+
     fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {
         self.packets.subscribe()
     }
@@ -170,11 +167,6 @@ impl Voices for Sound {
                 Box::new(VoiceEnd::mute(&self.meters))
             }
         }
-    }
-
-    fn play(&self, tone: Option<Tone>) {
-        // The method of the same name above.
-        Sound::play(self, tone);
     }
 }
 
@@ -210,9 +202,7 @@ impl Watched {
 
     /// The thread goes to its card.
     fn enter(&self) {
-        let _ = self
-            .latest
-            .compare_exchange(0, self.now(), Relaxed, Relaxed);
+        self.latest.store(self.now(), Relaxed);
     }
 
     /// Frames moved.

@@ -30,6 +30,7 @@ const FORMATS: [Format; 2] = [Format::S16LE, Format::S32LE];
 /// A PCM in a shape that we can do.
 struct Card {
     pcm: PCM,
+    direction: Direction,
     shape: Shape,
     /// One block as the card has it.
     raw: Vec<u8>,
@@ -62,11 +63,12 @@ impl Card {
             )
         })?;
         if direction == Direction::Playback {
-            thresholds(&pcm).map_err(|error| error.to_string())?;
+            thresholds(&pcm).map_err(|error| words(&error))?;
         }
         Ok(Self {
             raw: vec![0; BLOCK * shape.frame_bytes()],
             shape,
+            direction,
             pcm,
             progress: clock::now(),
             xruns: 0,
@@ -112,24 +114,31 @@ impl Card {
         self.check_stall()?;
         self.pcm
             .try_recover(error, true)
-            .map_err(|error| error.to_string())
+            .map_err(|error| words(&error))?;
+        // Playback starts by itself once enough is written.
+        if self.direction == Direction::Capture && self.pcm.state() == State::Prepared {
+            self.pcm.start().map_err(|error| words(&error))?;
+        }
+        Ok(())
     }
 }
 
-/// Runs an operation of alsa-lib, whose own words are more exact than its codes.
+/// Runs an operation of alsa-lib; what the library would print goes to the log.
 fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> Result<T, String> {
-    let words = alsa::Output::local_error_handler().ok();
-    let result = operation().map_err(|error| {
-        let errno = rustix::io::Errno::from_raw_os_error(error.errno());
-        std::io::Error::from(errno).to_string()
-    });
-    if let Some(words) = words {
-        let words = words.borrow().to_string();
-        if !words.is_empty() {
-            tracing::debug!(words = words.trim_end(), "alsa-lib says");
+    let said = alsa::Output::local_error_handler().ok();
+    let result = operation().map_err(|error| words(&error));
+    if let Some(said) = said {
+        let said = said.borrow().to_string();
+        if !said.is_empty() {
+            tracing::debug!(said = said.trim_end(), "alsa-lib says");
         }
     }
     result
+}
+
+/// What an error means, without the name of the function that had it.
+fn words(error: &alsa::Error) -> String {
+    std::io::Error::from_raw_os_error(error.errno()).to_string()
 }
 
 fn negotiate(pcm: &PCM, periods: Frames) -> alsa::Result<Shape> {
@@ -183,7 +192,7 @@ impl Capture {
     /// Why it cannot be used, and what to do.
     pub(super) fn open(name: &str) -> Result<Self, String> {
         let card = Card::open(name, Direction::Capture, CAPTURE_PERIODS)?;
-        card.pcm.start().map_err(|error| error.to_string())?;
+        card.pcm.start().map_err(|error| words(&error))?;
         Ok(Self(card))
     }
 
@@ -212,9 +221,6 @@ impl Capture {
             }
             Err(error) => {
                 card.recover(error)?;
-                if card.pcm.state() == State::Prepared {
-                    card.pcm.start().map_err(|error| error.to_string())?;
-                }
                 Ok(0)
             }
         }

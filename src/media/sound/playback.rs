@@ -82,6 +82,7 @@ pub(super) fn run(speaker: &Speaker, stop: &Stop) {
     };
     let mut pause = FIRST_PAUSE;
     loop {
+        speaker.watched.enter();
         let before = speaker.meters.speaker_blocks.load(Relaxed);
         let end = Playback::open(name).and_then(|card| {
             info!(pcm = name, clocked = card.is_clocked(), "speaker opened");
@@ -113,7 +114,6 @@ fn feed(
     let mut pace = Pace::new();
     let mut xruns = 0;
     while !stop.is_set() {
-        speaker.watched.enter();
         let late = !card.is_clocked() && pace.wait(stop);
         if late || card.xruns() > xruns {
             xruns = card.xruns();

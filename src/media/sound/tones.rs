@@ -78,6 +78,8 @@ fn loops(tone: Tone) -> bool {
 pub(super) struct TonePlayer {
     playing: Option<Playing>,
     next: Option<Tone>,
+    /// A looped tone that waits for `next`, which plays once.
+    then: Option<Tone>,
 }
 
 #[derive(Debug)]
@@ -141,18 +143,29 @@ fn fade(distance: u32) -> f32 {
 impl TonePlayer {
     /// Orders a tone, or silence.
     pub(super) fn order(&mut self, tone: Option<Tone>) {
-        self.next = tone;
+        let looped = tone.is_some_and(loops);
+        if looped && self.next.is_some_and(|next| !loops(next)) {
+            self.then = tone;
+            return;
+        }
+        (self.next, self.then) = (tone, None);
         let Some(playing) = &mut self.playing else {
+            self.begin();
             return;
         };
-        if tone == Some(playing.tone) && loops(playing.tone) && playing.leaving.is_none() {
+        if looped && tone == Some(playing.tone) && playing.leaving.is_none() {
             self.next = None;
             return;
         }
-        let waits = tone.is_some_and(loops) && !loops(playing.tone);
+        let waits = looped && !loops(playing.tone);
         if !waits {
             playing.leaving.get_or_insert(FADE);
         }
+    }
+
+    fn begin(&mut self) {
+        self.playing = self.next.take().map(Playing::new);
+        self.next = self.then.take();
     }
 
     /// Whether the next block can hold anything but silence.
@@ -165,7 +178,7 @@ impl TonePlayer {
     pub(super) fn add_to(&mut self, block: &mut [f32; BLOCK]) {
         for sample in block {
             if self.playing.is_none() {
-                self.playing = self.next.take().map(Playing::new);
+                self.begin();
             }
             let Some(playing) = &mut self.playing else {
                 return;
@@ -231,6 +244,20 @@ mod tests {
         // The second note begins 250 ms from here, the ring-back 600 ms.
         assert!(peak(&rest[ms(260, 300)]) > 0.15);
         assert!(peak(&rest[ms(700, 1500)]) > 0.25);
+    }
+
+    #[test]
+    fn a_chime_and_a_ring_back_ordered_together_are_both_heard() {
+        let mut player = TonePlayer::default();
+        for before in [0, 1000] {
+            play(&mut player, before);
+            player.order(Some(Tone::Chime));
+            player.order(Some(Tone::RingBack));
+            let samples = play(&mut player, 1500);
+            // The chime dies away, the ring-back does not.
+            assert!(peak(&samples[ms(320, 340)]) < 0.05);
+            assert!(peak(&samples[ms(1000, 1500)]) > 0.25);
+        }
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Player {
     pub(super) fn add_to(&mut self, block: &mut [f32; BLOCK]) {
         self.fresh = false;
         if !self.audible.load(Relaxed) {
+            self.forget();
             return;
         }
         let now = clock::now().saturating_duration_since(self.began);
@@ -178,9 +179,6 @@ impl Player {
 
     fn take(&mut self, arrival: Arrival) {
         if !self.audible.load(Relaxed) {
-            // What was said before is not played later.
-            self.jitter.reset();
-            self.held = 0;
             return;
         }
         let samples = match opus::packet::get_nb_samples(&arrival.payload, RATE) {
@@ -207,6 +205,14 @@ impl Player {
                 &self.meters.voice_packets
             }
         });
+    }
+
+    /// What was said while nobody was to hear it is not played later.
+    fn forget(&mut self) {
+        if !self.jitter.is_new() {
+            self.jitter.reset();
+        }
+        self.held = 0;
     }
 
     /// Decodes or makes up the next piece; `false` if there is only silence.

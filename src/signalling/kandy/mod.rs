@@ -11,8 +11,8 @@
 //!                    Session (pure) ---> ws <---------------- server
 //! ```
 //!
-//! [`Session`](session) keeps the account registered, [`Legs`](legs) translates
-//! between the core's legs and the server's; both are state machines without I/O.
+//! `session` keeps the account registered, `legs` translates between the core's legs
+//! and the server's; both are state machines without I/O.
 //! `notice` decides which notifications can be trusted. `client` is the loop around
 //! them, `rest` and `ws` are the wires.
 //!
@@ -89,7 +89,7 @@ pub enum Login {
     },
     /// A token on every request and on the socket's address.
     Bearer {
-        /// As issued by the service; characters of a query only.
+        /// As issued by the service.
         token: Secret,
     },
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::call::Sdp;
 use crate::wire::{CallControl, CallControlRequest, CallDisposition, CallDispositionRequest};
 
-/// What stays as it is in `reasonText`: the unreserved characters of RFC 3986.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+/// What stays as it is in a query: the unreserved characters of RFC 3986.
+pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

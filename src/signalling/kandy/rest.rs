@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::utf8_percent_encode;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use super::request::{OnWire, Reply, Request, json};
+use super::request::{OnWire, Reply, Request, UNRESERVED, json};
 use super::session::Granted;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, innermost, no_connection};
 use super::{Error, Login};
 use crate::secret::Secret;
 use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subscription, status};
@@ -21,9 +22,9 @@ use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subs
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The connection alone (our choice).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the idle time-outs of common servers (60 s and more), so that a request
-/// seldom meets a connection that is just being closed (our choice).
-const IDLE: Duration = Duration::from_secs(40);
+/// Below the idle time-outs of servers (our gateway: 10 s), so that a request does
+/// not meet a connection that is just being closed (our choice).
+const IDLE: Duration = Duration::from_secs(8);
 /// The longest reply that is read (our choice; replies are below 2 KiB).
 const LONGEST_REPLY: usize = 64 * 1024;
 /// The longest path that a server may give us (our choice).
@@ -73,7 +74,7 @@ impl Rest {
             // The WebSocket would not go through it either.
             .no_proxy()
             .build()
-            .map_err(|error| Error::Tls(chain(&error)))?;
+            .map_err(|error| Error::Tls(innermost(&error)))?;
         Ok(Self {
             http,
             server: server.to_owned(),
@@ -155,7 +156,10 @@ impl Rest {
     /// The query that the notification socket of a token scheme carries.
     pub(super) fn channel_query(&self) -> String {
         match &self.login {
-            Login::Bearer { token } => format!("?access_token={}", token.expose()),
+            Login::Bearer { token } => {
+                let token = utf8_percent_encode(token.expose(), UNRESERVED);
+                format!("?access_token={token}")
+            }
             Login::Basic { .. } | Login::Hmac { .. } => String::new(),
         }
     }
@@ -293,24 +297,10 @@ impl Rest {
                 "the server {server} did not answer within {seconds} s (tried to {what}); trying again"
             )
         } else {
-            let cause = chain(&error.without_url());
-            format!(
-                "the server {server} cannot be reached ({cause}); check its address and the network"
-            )
+            no_connection(&format!("the server {server}"), &error.without_url())
         };
         Trouble::unreachable(message)
     }
-}
-
-/// The innermost cause: "connection refused" rather than "error sending request".
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut cause = error.source();
-    let mut text = error.to_string();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }
 
 /// For messages: "refused to ...".

@@ -296,6 +296,11 @@ impl Session {
             Err(trouble) => {
                 self.tell(Connection::Lost(trouble.under("authentication:2")), acts);
                 if trouble.refuses_channel() {
+                    // The server is there again but has forgotten us: no reason to
+                    // wait any longer.
+                    if self.subscription.as_ref().is_some_and(|it| it.proven) {
+                        self.backoff.worked();
+                    }
                     self.abandon(acts);
                     self.rest(Cause::Trouble, now);
                 } else {
@@ -409,6 +414,9 @@ impl Session {
         if open.steady.is_some_and(|steady| steady <= now) {
             open.steady = None;
             self.backoff.worked();
+            if let Some(subscription) = &mut self.subscription {
+                subscription.proven = true;
+            }
         }
         if self.answers_probes && open.heard + SILENCE <= now {
             acts.push(Act::Close);

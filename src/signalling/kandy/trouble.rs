@@ -1,5 +1,7 @@
 //! How a request to the server or a socket can fail, and what that calls for.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use crate::call::Failure;
@@ -85,4 +87,43 @@ impl Trouble {
             None => self.under(otherwise),
         }
     }
+}
+
+/// For people: why `what` cannot be reached, and what to do about it.
+pub(super) fn no_connection(what: &str, error: &(dyn Error + 'static)) -> String {
+    let cause = innermost(error);
+    if is_distrust(error) {
+        format!("{what} is not trusted ({cause}); check its address and certificate")
+    } else {
+        format!("{what} cannot be reached ({cause}); check its address and the network")
+    }
+}
+
+/// The innermost cause: "connection refused" rather than "error sending request".
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().unwrap_or(error).to_string()
+}
+
+/// The far end's certificate was refused.
+fn is_distrust(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        let tls = unpack(cause).downcast_ref();
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    })
+}
+
+/// What `io::Error`s are wrapped around: they name its source as their own, so
+/// that a walk along the sources passes it by.
+fn unpack<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => unpack(inner),
+        None => error,
+    }
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }

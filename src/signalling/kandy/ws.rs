@@ -18,9 +18,8 @@ use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
 };
 
-use super::rest::chain;
 use super::session::Ticket;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, no_connection};
 use crate::wire::Ping;
 
 /// From the first packet to the upgraded socket (our choice).
@@ -170,8 +169,5 @@ fn not_opened(server: &str, error: &tungstenite::Error) -> Trouble {
             ),
         };
     }
-    let cause = chain(error);
-    Trouble::unreachable(format!(
-        "the WebSocket at {server} cannot be opened ({cause}); check its address and the network"
-    ))
+    Trouble::unreachable(no_connection(&format!("the WebSocket at {server}"), error))
 }

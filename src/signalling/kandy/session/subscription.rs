@@ -40,6 +40,8 @@ pub(super) struct Subscription {
     pub(super) granted: Granted,
     /// Number of the next renewal attempt since the latest success, from 1.
     pub(super) attempt: u32,
+    /// A socket of it stayed open long enough to be a success.
+    pub(super) proven: bool,
     /// When to renew.
     pub(super) renew: Instant,
     /// The renewal under way, and when it was sent.
@@ -55,6 +57,7 @@ impl Subscription {
         let mut subscription = Self {
             granted,
             attempt: 1,
+            proven: false,
             renew: now,
             renewing: None,
             lapse: now,

@@ -1,11 +1,11 @@
 //! Stories of a subscription's life, in virtual time, against a model server.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+mod sim;
 
-use super::{Act, Fact, Granted, Session, Ticket};
-use crate::call::Connection;
-use crate::secret::Secret;
+use std::time::Duration;
+
+use self::sim::Sim;
+use super::{Fact, Session, Ticket};
 use crate::signalling::backoff::CAP;
 use crate::signalling::kandy::trouble::Trouble;
 
@@ -112,6 +112,22 @@ fn a_refused_upgrade_leads_to_a_new_subscription() {
         "the server may still know the old one"
     );
     assert_eq!(sim.news().last(), Some(&"connected"));
+}
+
+#[test]
+fn a_server_that_restarted_is_logged_into_a_second_after_the_first_contact() {
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, HOUR);
+        sim.run(MINUTE);
+        sim.down = true;
+        sim.cut();
+        sim.run(10 * MINUTE);
+        sim.down = false;
+        sim.refuse_channel_once = Some(404);
+        sim.run(CAP + 2 * SECOND);
+        assert_eq!(sim.news().last(), Some(&"connected"), "seed {seed}");
+        assert_eq!(sim.count("subscribe"), 2);
+    }
 }
 
 #[test]
@@ -262,224 +278,5 @@ fn absurd_lifetimes_are_survived() {
         sim.run(HOUR);
         assert!(sim.count("renew") <= 120);
         assert_eq!(sim.count("subscribe"), 1);
-    }
-}
-
-/// A session and a server that does what its fields say.
-struct Sim {
-    now: Instant,
-    start: Instant,
-    session: Session,
-    expires: Duration,
-    latency: Duration,
-    /// Unreachable.
-    down: bool,
-    /// Answers no probe.
-    mute: bool,
-    wrong_password: bool,
-    renewals_fail: bool,
-    refuse_channel: Option<u16>,
-    refuse_channel_once: Option<u16>,
-    server_forgets: bool,
-    /// Until when the server knows the subscription.
-    registered: Option<Instant>,
-    /// How long it did not know us although we thought so.
-    gaps: Duration,
-    to_come: BTreeMap<(Instant, u64), Fact>,
-    sequence: u64,
-    log: Vec<(Duration, &'static str)>,
-    told: Vec<&'static str>,
-}
-
-impl Sim {
-    fn new(seed: u64, expires: Duration) -> Self {
-        let now = crate::clock::now();
-        Self {
-            now,
-            start: now,
-            session: Session::new("https://door.example", CAP, seed, now),
-            expires,
-            latency: Duration::from_millis(20),
-            down: false,
-            mute: false,
-            wrong_password: false,
-            renewals_fail: false,
-            refuse_channel: None,
-            refuse_channel_once: None,
-            server_forgets: true,
-            registered: None,
-            gaps: Duration::ZERO,
-            to_come: BTreeMap::new(),
-            sequence: 0,
-            log: Vec::new(),
-            told: Vec::new(),
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let end = self.now + time;
-        loop {
-            let fact = self.to_come.first_key_value().map(|((at, _), _)| *at);
-            let next = [fact, self.session.deadline()].into_iter().flatten().min();
-            let Some(next) = next.filter(|next| *next <= end) else {
-                break;
-            };
-            self.now = self.now.max(next);
-            if fact == Some(next) {
-                let (_, fact) = self.to_come.pop_first().expect("looked at just now");
-                self.hand_in(fact);
-            } else {
-                self.hand_in(Fact::Time);
-            }
-        }
-        self.now = end;
-    }
-
-    fn hand_in(&mut self, fact: Fact) {
-        for act in self.session.handle(fact, self.now) {
-            self.carry_out(act);
-        }
-        if let Some(until) = self.registered.filter(|_| self.session.socket().is_some()) {
-            self.gaps += self.now.saturating_duration_since(until);
-        }
-    }
-
-    fn carry_out(&mut self, act: Act) {
-        match act {
-            Act::Subscribe(ticket) => {
-                self.note("subscribe");
-                let result = if self.down {
-                    Err(Trouble::unreachable("no route"))
-                } else if self.wrong_password {
-                    Err(reply(401, Some(4)))
-                } else {
-                    self.register();
-                    Ok(Granted {
-                        path: "/sub/1".to_owned(),
-                        channel: Secret::new("/channel/1"),
-                        expires: self.expires,
-                    })
-                };
-                self.later(Fact::Subscribed(ticket, result));
-            }
-            Act::Renew(ticket, _) => {
-                self.note("renew");
-                let result = if self.down || self.renewals_fail {
-                    Err(Trouble::unreachable("no route"))
-                } else if self.registered.is_none_or(|until| until < self.now) {
-                    Err(reply(404, Some(39)))
-                } else {
-                    self.register();
-                    Ok(self.expires)
-                };
-                self.later(Fact::Renewed(ticket, result));
-            }
-            Act::Open(ticket, channel) => {
-                assert_eq!(channel.expose(), "/channel/1");
-                self.note("open");
-                let refusal = self.refuse_channel_once.take().or(self.refuse_channel);
-                let result = match refusal {
-                    _ if self.down => Err(Trouble::unreachable("no route")),
-                    Some(http) => Err(reply(http, None)),
-                    None => Ok(()),
-                };
-                self.later(Fact::Opened(ticket, result));
-            }
-            Act::Probe => {
-                self.note("probe");
-                if let Some(socket) = self.session.socket().filter(|_| !self.mute) {
-                    self.later(Fact::Heard { socket, pong: true });
-                }
-            }
-            Act::Unsubscribe(_) => {
-                self.note("unsubscribe");
-                self.registered = None;
-            }
-            Act::Ping => self.note("ping"),
-            Act::Close => self.note("close"),
-            Act::Resync => self.note("resync"),
-            Act::Tell(news) => self.told.push(match news {
-                Connection::Connecting => "connecting",
-                Connection::Connected => "connected",
-                Connection::Lost(failure) if failure.code == "authentication:2" => {
-                    "lost authentication:2"
-                }
-                Connection::Lost(failure) if failure.code == "authentication:4" => {
-                    "lost authentication:4"
-                }
-                Connection::Lost(failure) => {
-                    assert_eq!(failure.code, "subscription:1");
-                    "lost subscription:1"
-                }
-                Connection::Refused(failure) => {
-                    assert_eq!(failure.code, "authentication:4");
-                    "refused authentication:4"
-                }
-            }),
-        }
-    }
-
-    fn register(&mut self) {
-        let lasts = if self.server_forgets {
-            self.expires
-        } else {
-            24 * HOUR
-        };
-        self.registered = Some(self.now + lasts);
-    }
-
-    fn forget_subscription(&mut self) {
-        self.registered = None;
-    }
-
-    fn cut(&mut self) {
-        self.close(None);
-    }
-
-    fn close(&mut self, code: Option<u16>) {
-        let socket = self.session.socket().expect("a socket is open");
-        self.hand_in(Fact::Closed(socket, code));
-    }
-
-    fn later(&mut self, fact: Fact) {
-        self.sequence += 1;
-        self.to_come
-            .insert((self.now + self.latency, self.sequence), fact);
-    }
-
-    fn note(&mut self, what: &'static str) {
-        self.log.push((self.now - self.start, what));
-    }
-
-    fn count(&self, what: &str) -> usize {
-        self.log.iter().filter(|(_, noted)| *noted == what).count()
-    }
-
-    fn attempts(&self) -> usize {
-        self.count("subscribe") + self.count("open") + self.count("renew")
-    }
-
-    fn shortest_between(&self, what: &str) -> Duration {
-        let times: Vec<_> = self
-            .log
-            .iter()
-            .filter(|(_, noted)| *noted == what)
-            .map(|(at, _)| *at)
-            .collect();
-        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
-        gaps.min().unwrap_or(Duration::MAX)
-    }
-
-    fn news(&self) -> Vec<&'static str> {
-        self.told.clone()
-    }
-}
-
-fn reply(http: u16, status: Option<i32>) -> Trouble {
-    Trouble {
-        http: Some(http),
-        status,
-        retry_after: None,
-        message: "refused".to_owned(),
     }
 }

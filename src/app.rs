@@ -1,0 +1,261 @@
+//! The composition root: puts a station together from a plan.
+//!
+//! `doorstation run` makes the plan from its configuration file, `doorstation
+//! demo` from its options; from here on both are the same station.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::call::{self, Button, CallId, Calls, Connection, Event, Input, View};
+use crate::gateway::{self, Gateway};
+use crate::media::engine::{self, Engine};
+use crate::media::gst::{Camera, CameraSettings};
+use crate::media::sound::{Sound, SoundSettings};
+use crate::panel::{Links, Panel};
+use crate::report::{Ready, Report};
+use crate::signalling::kandy;
+use crate::station::{self, News, Station};
+use crate::supervisor::Supervisor;
+use crate::tasks::Tasks;
+
+/// News that may wait for the report's writer; a call makes about thirty.
+const NEWS: usize = 256;
+/// The subscription that the station asks of its own gateway.
+const HOME_EXPIRES: Duration = Duration::from_secs(3600);
+
+/// Everything that a station needs to start.
+pub struct Plan {
+    /// The core's settings.
+    pub call: call::Settings,
+    /// The embedded gateway, if there is one, and the account at it.
+    pub gateway: Option<(gateway::Settings, HomeAccount)>,
+    /// Accounts at other servers.
+    pub accounts: Vec<kandy::Settings>,
+    /// The page's bell button presses the panel's bell: for a simulated panel.
+    pub bell_on_page: bool,
+    /// Camera, sound and sessions.
+    pub media: MediaPlan,
+    /// Where the station publishes what lights and reports follow.
+    pub view: watch::Sender<View>,
+    /// The panel.
+    pub panel: Panel,
+    /// Who is told what happens.
+    pub report: Report,
+    /// What is told first, as soon as the station can ring.
+    pub ready: Option<Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send>>,
+}
+
+/// The media side of a plan.
+#[derive(Clone, Debug)]
+pub struct MediaPlan {
+    /// Where the picture comes from.
+    pub camera: CameraSettings,
+    /// Which PCMs.
+    pub sound: SoundSettings,
+    /// How sessions are made.
+    pub rtc: engine::Settings,
+}
+
+/// The station's own account at the embedded gateway.
+#[derive(Clone, Debug)]
+pub struct HomeAccount {
+    /// Its name in ring plans and logs.
+    pub account: call::AccountId,
+    /// `door@demo.local`.
+    pub user: String,
+    /// Its password; known to this process only.
+    pub password: crate::secret::Secret,
+}
+
+/// Runs the station until `stop` is cancelled.
+///
+/// # Errors
+///
+/// A part that could not start, or ended by itself.
+pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut supervisor = Supervisor::new();
+    let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
+
+    // The gateway listens first, so that the station's own login finds it.
+    let (gateway, home) = match plan.gateway {
+        Some((mut settings, home)) => {
+            let tasks = Tasks::new();
+            let secure = !matches!(settings.tls, gateway::Tls::Off);
+            settings.bell = plan.bell_on_page.then(|| page_bell(inbox.clone(), &tasks));
+            let gateway = Gateway::bind(settings, tasks.clone())
+                .await
+                .context("the embedded gateway")?;
+            let client = home_client(&gateway, secure, home);
+            (Some((gateway, tasks)), Some(client))
+        }
+        None => (None, None),
+    };
+    let address = gateway.as_ref().map(|(gateway, _)| gateway.local_addr());
+
+    let media_tasks = Tasks::new();
+    let (media, media_orders) = mpsc::channel(station::ORDERS);
+    let engine = start_media(plan.media, &inbox, &media_tasks)?;
+
+    let mut accounts = BTreeMap::new();
+    let mut clients = Vec::new();
+    for settings in home.into_iter().chain(plan.accounts) {
+        let account = settings.account.clone();
+        let tasks = Tasks::new();
+        let client = kandy::Client::new(settings, inbox.clone(), tasks.clone())
+            .with_context(|| format!("the account '{account}'"))?;
+        let (orders, queue) = mpsc::channel(station::ORDERS);
+        accounts.insert(account, orders);
+        clients.push((client, queue, tasks));
+    }
+
+    let report_tasks = Tasks::new();
+    let ready = plan.ready.map(|ready| ready(address));
+    let (listener, news) = telling();
+    let view = plan.view.subscribe();
+    let station = Station {
+        calls: Calls::new(plan.call, || CallId::new(uuid::Uuid::new_v4().to_string())),
+        inbox: inputs,
+        accounts,
+        media,
+        view: plan.view,
+        listener,
+    };
+
+    // In the order in which they stop: the station hangs up while signalling and
+    // media still work, and the gateway is the last to go.
+    let tasks = Tasks::new();
+    supervisor.start("station", tasks.clone(), station.run(tasks));
+    for (client, queue, tasks) in clients {
+        supervisor.start("signalling", tasks, client.run(queue));
+    }
+    supervisor.start("media", media_tasks, engine.run(media_orders));
+    let tasks = Tasks::new();
+    let links = Links {
+        view,
+        inbox,
+        quit: stop.clone(),
+        stop: tasks.cancelled().clone(),
+    };
+    supervisor.start("panel", tasks, plan.panel.run(links));
+    supervisor.start(
+        "report",
+        report_tasks.clone(),
+        tell(plan.report, ready, news, report_tasks),
+    );
+    if let Some((gateway, tasks)) = gateway {
+        supervisor.start("gateway", tasks, gateway.run());
+    }
+
+    info!(gateway = ?address, "the station is up");
+    supervisor.run(stop).await?;
+    Ok(())
+}
+
+fn start_media(
+    plan: MediaPlan,
+    inbox: &mpsc::Sender<Input>,
+    tasks: &Tasks,
+) -> anyhow::Result<Engine> {
+    let camera = Camera::start(plan.camera, inbox.clone(), tasks).context("the camera")?;
+    let sound = Sound::start(plan.sound, inbox.clone(), tasks).context("the sound card")?;
+    Ok(Engine::new(
+        plan.rtc,
+        Arc::new(camera),
+        Arc::new(sound),
+        inbox.clone(),
+        tasks.clone(),
+    ))
+}
+
+/// Where the page's bell button ends up: the same input as the panel's.
+fn page_bell(inbox: mpsc::Sender<Input>, tasks: &Tasks) -> mpsc::Sender<()> {
+    // One press waits; more would ring the same call.
+    let (sender, mut presses) = mpsc::channel(1);
+    tasks.spawn("page-bell", async move {
+        while presses.recv().await.is_some() {
+            if inbox.send(Input::Pressed(Button::Bell)).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// The client of the station's own account: an ordinary client over the network,
+/// which trusts the gateway's own CA.
+fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Settings {
+    let mut address = gateway.local_addr();
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let ca = gateway.ca_pem().map(<[u8]>::to_vec);
+    let (rest, websocket) = if secure {
+        ("https", "wss")
+    } else {
+        ("http", "ws")
+    };
+    kandy::Settings {
+        account: home.account,
+        user: home.user,
+        login: kandy::Login::Basic {
+            password: home.password,
+            authname: None,
+        },
+        rest: format!("{rest}://{address}"),
+        websocket: format!("{websocket}://{address}"),
+        expires: HOME_EXPIRES,
+        extra_ca_pem: ca,
+        display_name: None,
+    }
+}
+
+/// A listener that never blocks the station, and the queue behind it.
+fn telling() -> (Box<dyn FnMut(&News) + Send>, mpsc::Receiver<News>) {
+    let (queue, news) = mpsc::channel(NEWS);
+    let listener = move |news: &News| {
+        if let Err(refused) = queue.try_send(news.clone()) {
+            warn!(%refused, "nobody reads the report; a line of it is lost");
+        }
+    };
+    (Box::new(listener), news)
+}
+
+/// Tells the report what the station says, and first that it can ring.
+async fn tell(
+    report: Report,
+    mut ready: Option<Ready>,
+    mut news: mpsc::Receiver<News>,
+    tasks: Tasks,
+) {
+    let next = async |news: &mut mpsc::Receiver<News>| match news.try_recv() {
+        Ok(next) => Some(next),
+        // What is queued is told before the stop counts.
+        Err(_) => tasks
+            .cancelled()
+            .run_until_cancelled(news.recv())
+            .await
+            .flatten(),
+    };
+    while let Some(next) = next(&mut news).await {
+        match next {
+            News::Event(event) => {
+                let can_ring = matches!(event, Event::Connection(_, Connection::Connected));
+                report.event(event).await;
+                if can_ring && let Some(ready) = ready.take() {
+                    report.ready(ready).await;
+                }
+            }
+            News::Tone(tone) => report.tone(tone).await,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The file as used: nothing in here can be wrong any more.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::call::{AccountId, Address, Target, Wish};
+use crate::secret::Secret;
+
+/// The account at the embedded gateway has this name in ring plans and logs.
+pub const HOME: &str = "home";
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The station itself.
+    pub station: Station,
+    /// Whom the bell rings, and for how long.
+    pub call: Call,
+    /// Accounts at Kandy Link services; the gateway's own is not among them.
+    pub accounts: Vec<Account>,
+    /// The embedded gateway; `None` where there is none.
+    pub gateway: Option<Gateway>,
+    /// The picture.
+    pub camera: Camera,
+    /// Microphone and speaker.
+    pub sound: Sound,
+    /// Buttons and lights.
+    pub panel: Panel,
+    /// The log.
+    pub log: Log,
+}
+
+/// `[station]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// What people call the door, up to 64 characters.
+    pub name: String,
+}
+
+/// `[call]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Whom the bell rings, all at once; at least one.
+    pub ring: Vec<Target>,
+    /// How long it rings.
+    pub ring_time: Duration,
+    /// The longest call.
+    pub max_call: Duration,
+    /// Media of a call that names none.
+    pub wish: Wish,
+}
+
+/// `[[account]]`: a login at a Kandy Link service.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its name in ring plans and logs.
+    pub id: AccountId,
+    /// `door@example.org`.
+    pub user: Address,
+    /// The password.
+    pub password: Secret,
+    /// `https://host:port`, without a path.
+    pub rest: String,
+    /// `wss://host:port`, without a path.
+    pub websocket: String,
+    /// How long a subscription lasts before it is renewed.
+    pub expires: Duration,
+    /// A certificate authority to trust besides the public ones, PEM.
+    pub extra_ca_pem: Option<Vec<u8>>,
+}
+
+/// `[gateway]`
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What stands behind the `@` of its users.
+    pub domain: String,
+    /// The station's own address at it.
+    pub door: Address,
+    /// Where its certificate authority and its state live.
+    pub state_dir: PathBuf,
+    /// How it is secured.
+    pub tls: Tls,
+    /// How long it lets a call ring that nobody answers.
+    pub ring_time: Duration,
+    /// Who can log in; at least one.
+    pub users: Vec<User>,
+}
+
+/// How connections to the gateway are secured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: on a loopback address only.
+    Off,
+    /// By a certificate of its own authority, for these names besides the
+    /// machine's own.
+    Local {
+        /// `door.example.org`.
+        names: Vec<String>,
+    },
+    /// By a certificate of one's own.
+    Files {
+        /// The chain, PEM.
+        certificate: PathBuf,
+        /// Its key, PEM, private to us.
+        key: PathBuf,
+    },
+}
+
+/// `[[gateway.user]]`
+#[derive(Clone, Debug)]
+pub struct User {
+    /// `alice@home.local`.
+    pub address: Address,
+    /// What callers see.
+    pub display_name: String,
+    /// What this person logs in with.
+    pub password: Password,
+}
+
+/// A password that is known, or one that can only be verified.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// As it is, from a file.
+    Plain(Secret),
+    /// As an argon2id string in PHC form.
+    Hash(Secret),
+}
+
+/// `[camera]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Camera {
+    /// Where pictures come from.
+    pub source: CameraSource,
+    /// Pixels; even.
+    pub width: u32,
+    /// Pixels; even.
+    pub height: u32,
+    /// Pictures a second.
+    pub frames_per_s: u32,
+    /// Bits a second, for each codec.
+    pub bit_rate: u32,
+}
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CameraSource {
+    /// The first camera there is, else the test picture.
+    Auto,
+    /// The moving test picture.
+    Test,
+    /// A V4L2 device.
+    V4l2(PathBuf),
+    /// A file, played over and over.
+    File(PathBuf),
+}
+
+/// `[sound]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// ALSA's name of the microphone; `None` where there is none.
+    pub capture: Option<String>,
+    /// ALSA's name of the speaker; `None` where there is none.
+    pub playback: Option<String>,
+}
+
+/// `[panel]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panel {
+    /// What carries buttons and lights.
+    pub kind: PanelKind,
+}
+
+/// What can carry buttons and lights in this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PanelKind {
+    /// Standard input and output.
+    Sim,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'static str,
+}

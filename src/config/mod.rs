@@ -1,0 +1,89 @@
+//! The configuration: one TOML file, read once, before any port or device opens.
+//!
+//! * `raw` is the file as written: tables, keys and values with their places.
+//! * [`checked`] is the file as used: names, durations and secrets that cannot be
+//!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
+//!
+//! `docs/configuration.md` describes every key.
+
+pub mod checked;
+mod fault;
+mod people;
+mod raw;
+mod read;
+mod secrets;
+mod servers;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub use checked::Checked;
+pub use fault::{Fault, Faults};
+
+/// Where the file is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
+
+/// Larger files are refused: the largest sensible one has a few kB.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Reads and checks the file at `path`, and the secrets that it names.
+///
+/// # Errors
+/// Every mistake in it, with its line.
+pub fn load(path: &Path) -> Result<Checked, Faults> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    load_with(path, credentials.as_deref())
+}
+
+/// Like [`load`], with the directory of systemd's credentials given.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: &Path, credentials: Option<&Path>) -> Result<Checked, Faults> {
+    let text = text_of(path).map_err(|what| Faults::whole_file(path, what))?;
+    let surroundings = Surroundings {
+        directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+        credentials: credentials.map(Path::to_owned),
+    };
+    check(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
+}
+
+/// What the file's relative names stand on.
+#[derive(Clone, Debug)]
+struct Surroundings {
+    /// The file's own directory: relative paths in it start here.
+    directory: PathBuf,
+    /// Where systemd puts the credentials of the service.
+    credentials: Option<PathBuf>,
+}
+
+fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let checked = raw::with_document(text, &mut faults, |document| {
+        read::document(document, surroundings)
+    });
+    match checked {
+        Some(checked) if faults.is_empty() => Ok(checked),
+        // A file that is no TOML is not read, and has a fault that says so.
+        Some(_) | None => Err(faults),
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let told = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file; board/example.toml shows one".to_owned()
+        }
+        std::io::ErrorKind::InvalidData => "is not text in UTF-8".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let file = std::fs::File::open(path).map_err(told)?;
+    let mut text = String::new();
+    file.take(LARGEST + 1)
+        .read_to_string(&mut text)
+        .map_err(told)?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("is larger than {LARGEST} bytes"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,320 @@
+//! The file as written: tables whose keys are taken one by one, each value with
+//! its place.
+//!
+//! A [`Table`] remembers which keys were asked for; [`Table::finish`] reports the
+//! ones that nobody wanted, with the nearest one that somebody did. Every mistake
+//! is noted and reading goes on, so nothing here returns an error.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, nearest};
+
+/// Mistakes are noted by several tables at once, on one thread.
+type Notes<'f> = RefCell<&'f mut Vec<Fault>>;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+    pub(super) key: String,
+}
+
+impl<T> At<T> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
+        At {
+            value: f(self.value),
+            span: self.span,
+            key: self.key,
+        }
+    }
+}
+
+/// Parses `text` and lets `read` take what it wants; mistakes go to `faults`.
+/// Where the text is no TOML, nothing is read: what follows from half a file would
+/// only hide what is wrong with it.
+pub(super) fn with_document<T>(
+    text: &str,
+    faults: &mut Vec<Fault>,
+    read: impl FnOnce(&mut Table<'_, '_>) -> T,
+) -> Option<T> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let broken = !errors.is_empty();
+    for error in errors {
+        let what = format!("is not TOML: {}", error.message());
+        let span = error.span().or(Some(0..0));
+        faults.push(Fault::new(span, "the file".to_owned(), what));
+    }
+    if broken {
+        return None;
+    }
+    let notes = RefCell::new(faults);
+    Some(read(&mut Table {
+        table: Some(document.get_ref()),
+        span: None,
+        path: String::new(),
+        asked: Vec::new(),
+        notes: &notes,
+    }))
+}
+
+/// One table of the file; a table that is not there is an empty one.
+pub(super) struct Table<'t, 'f> {
+    table: Option<&'t DeTable<'t>>,
+    /// `None` for the whole file and for a table that is not there.
+    span: Option<Range<usize>>,
+    path: String,
+    asked: Vec<&'static str>,
+    notes: &'t Notes<'f>,
+}
+
+impl<'t, 'f> Table<'t, 'f> {
+    /// Whether the file holds this table.
+    pub(super) fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Whether this table holds `key`; asking this does not make it known.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<At<String>> {
+        self.typed(key, "a text in quotes", |value| {
+            value.as_str().map(str::to_owned)
+        })
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &'static str) -> Option<At<bool>> {
+        self.typed(key, "true or false", DeValue::as_bool)
+    }
+
+    /// A whole number within `range`, of `unit`.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        unit: &str,
+    ) -> Option<At<u32>> {
+        let (least, most) = (*range.start(), *range.end());
+        let number = self.typed(key, "a whole number", |value| {
+            let integer = value.as_integer()?;
+            i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+        })?;
+        match u32::try_from(number.value) {
+            Ok(value) if range.contains(&value) => Some(number.map(|_| value)),
+            Ok(_) | Err(_) => {
+                let what = format!("must be {least} to {most}{unit}, is {}", number.value);
+                self.note(&number, what);
+                None
+            }
+        }
+    }
+
+    /// One of some words; what each means stands beside it.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<At<T>> {
+        let written = self.text(key)?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written.value) {
+            return Some(written.map(|_| *meaning));
+        }
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let what = format!(
+            "'{}' is not one of {}",
+            short(&written.value),
+            known.join(", ")
+        );
+        self.note_with(&written, what, nearest(&written.value, known).map(meant));
+        None
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
+        let list = self.take(key)?;
+        let Some(items) = list.value.as_array() else {
+            self.note(&list, wrong_type(list.value, "a list of texts"));
+            return None;
+        };
+        let mut texts = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let at = At {
+                value: item.get_ref(),
+                span: item.span(),
+                key: format!("{}[{n}]", list.key),
+            };
+            match at.value.as_str() {
+                Some(text) => texts.push(at.clone().map(|_| text.to_owned())),
+                None => self.note(&at, wrong_type(at.value, "a text in quotes")),
+            }
+        }
+        Some(texts)
+    }
+
+    /// A table within this one.
+    pub(super) fn table(&mut self, key: &'static str) -> Table<'t, 'f> {
+        let found = self.take(key);
+        let table = found.as_ref().and_then(|at| {
+            let table = at.value.as_table();
+            if table.is_none() {
+                self.note(at, wrong_type(at.value, &format!("a table, [{}]", at.key)));
+            }
+            table
+        });
+        let span = found.map(|at| at.span);
+        self.within(table, span, self.name(key))
+    }
+
+    /// A list of tables within this one.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'t, 'f>> {
+        let Some(list) = self.take(key) else {
+            return Vec::new();
+        };
+        let expected = format!("a list of tables, [[{}]]", list.key);
+        let Some(items) = list.value.as_array() else {
+            self.note(&list, wrong_type(list.value, &expected));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let key = format!("{}[{n}]", list.key);
+            match item.get_ref().as_table() {
+                Some(table) => tables.push(self.within(Some(table), Some(item.span()), key)),
+                None => {
+                    let at = At {
+                        value: (),
+                        span: item.span(),
+                        key,
+                    };
+                    self.note(&at, wrong_type(item.get_ref(), &expected));
+                }
+            }
+        }
+        tables
+    }
+
+    /// Reports a key that must be there and is not, at the table's own place.
+    pub(super) fn missing(&self, key: &str, help: &str) {
+        let what = "is missing".to_owned();
+        self.push(
+            self.span.clone(),
+            self.name(key),
+            what,
+            Some(help.to_owned()),
+        );
+    }
+
+    /// Reports a mistake in a value.
+    pub(super) fn note<T>(&self, at: &At<T>, what: impl Into<String>) {
+        self.note_with(at, what, None);
+    }
+
+    /// Reports a mistake in a value, and what to write instead.
+    pub(super) fn note_with<T>(&self, at: &At<T>, what: impl Into<String>, help: Option<String>) {
+        self.push(Some(at.span.clone()), at.key.clone(), what.into(), help);
+    }
+
+    /// How many mistakes were noted so far, in the whole file.
+    pub(super) fn noted(&self) -> usize {
+        self.notes.borrow().len()
+    }
+
+    /// Reports every key that nobody asked for.
+    pub(super) fn finish(&self) {
+        let written = self.table.into_iter().flatten();
+        for (key, _) in written {
+            let name: &str = key.get_ref();
+            if !self.asked.contains(&name) {
+                let help = nearest(name, self.asked.iter().copied()).map(meant);
+                let help = help.unwrap_or_else(|| format!("known here: {}", self.asked.join(", ")));
+                let what = "is not a key of this version".to_owned();
+                self.push(Some(key.span()), self.name(name), what, Some(help));
+            }
+        }
+    }
+
+    fn typed<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        convert: impl FnOnce(&DeValue<'t>) -> Option<T>,
+    ) -> Option<At<T>> {
+        let at = self.take(key)?;
+        match convert(at.value) {
+            Some(value) => Some(at.map(|_| value)),
+            None => {
+                self.note(&at, wrong_type(at.value, expected));
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<At<&'t DeValue<'t>>> {
+        self.asked.push(key);
+        let value: &'t Spanned<DeValue<'t>> = self.table?.get(key)?;
+        Some(At {
+            value: value.get_ref(),
+            span: value.span(),
+            key: self.name(key),
+        })
+    }
+
+    fn within(
+        &self,
+        table: Option<&'t DeTable<'t>>,
+        span: Option<Range<usize>>,
+        path: String,
+    ) -> Table<'t, 'f> {
+        Table {
+            table,
+            span,
+            path,
+            asked: Vec::new(),
+            notes: self.notes,
+        }
+    }
+
+    fn name(&self, key: &str) -> String {
+        match self.path.as_str() {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        }
+    }
+
+    fn push(&self, span: Option<Range<usize>>, key: String, what: String, help: Option<String>) {
+        let mut fault = Fault::new(span, key, what);
+        fault.help = help;
+        self.notes.borrow_mut().push(fault);
+    }
+}
+
+/// `did you mean 'ring'?`
+pub(super) fn meant(word: impl fmt::Display) -> String {
+    format!("did you mean '{word}'?")
+}
+
+/// What was written, cut to what fits a sentence.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn wrong_type(value: &DeValue<'_>, expected: &str) -> String {
+    format!("must be {expected}, is {}", article(value.type_str()))
+}
+
+fn article(kind: &str) -> String {
+    let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {kind}", if vowel { "an" } else { "a" })
+}

@@ -1,0 +1,284 @@
+//! From the file as written to the file as used, section by section.
+//!
+//! A value that is wrong is noted and replaced by its default, so that reading
+//! goes on; a configuration with a mistake noted is never handed out.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Surroundings;
+use super::checked::{
+    Call, Camera, CameraSource, Checked, HOME, Log, Panel, PanelKind, Sound, Station,
+};
+use super::fault::nearest;
+use super::people::{self, Server};
+use super::raw::{At, Table, meant, short};
+use super::servers;
+use crate::call::{Target, Wish};
+
+/// Reads every section.
+pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Checked {
+    let gateway = servers::gateway(&mut file.table("gateway"), around);
+    let mut accounts = Vec::new();
+    let mut servers: Vec<Server> = gateway.iter().map(Server::of_gateway).collect();
+    for mut table in file.tables("account") {
+        if let Some((id, account)) = servers::account(&mut table, around) {
+            if servers.iter().any(|server| server.id == account.id) {
+                let what = match account.id.as_str() {
+                    HOME => {
+                        "'home' is the embedded gateway's own account; choose another name".into()
+                    }
+                    name => format!("there are two accounts named '{name}'"),
+                };
+                table.note(&id, what);
+            }
+            servers.push(Server::of_account(&account));
+            accounts.push(account);
+        }
+    }
+    let checked = Checked {
+        station: station(&mut file.table("station")),
+        call: call(&mut file.table("call"), &servers),
+        accounts,
+        gateway,
+        camera: camera(&mut file.table("camera"), &around.directory),
+        sound: sound(&mut file.table("sound")),
+        panel: panel(&mut file.table("panel")),
+        log: log(&mut file.table("log")),
+    };
+    if servers.is_empty() && file.noted() == 0 {
+        file.missing(
+            "gateway",
+            "the bell needs somebody to ring: add [gateway], or [[account]] for a Kandy Link service",
+        );
+    }
+    file.finish();
+    checked
+}
+
+fn station(table: &mut Table<'_, '_>) -> Station {
+    let name = name(table, "name").unwrap_or_else(|| "Front door".into());
+    table.finish();
+    Station { name }
+}
+
+fn call(table: &mut Table<'_, '_>, servers: &[Server]) -> Call {
+    let call = Call {
+        ring: ring(table, servers),
+        ring_time: seconds(table, "ring_timeout_s", 5..=300, 60),
+        max_call: seconds(table, "max_call_s", 30..=14_400, 1800),
+        wish: Wish {
+            send_video: flag(table, "send_initial_video", true),
+            receive_video: flag(table, "receive_video", false),
+        },
+    };
+    table.finish();
+    call
+}
+
+/// Whom the bell rings; by default every user of the embedded gateway.
+fn ring(table: &mut Table<'_, '_>, servers: &[Server]) -> Vec<Target> {
+    /// Each leg of a call costs a session for picture and sound.
+    const MOST: usize = 8;
+    let Some(names) = table.texts("ring") else {
+        let everybody = servers.iter().flat_map(Server::everybody);
+        let everybody: Vec<_> = everybody.take(MOST).collect();
+        // A server that could not be read has told its own mistake.
+        if everybody.is_empty() && !servers.is_empty() && table.noted() == 0 {
+            table.missing(
+                "ring",
+                "say whom the bell rings: ring = [\"account:name@domain\"]",
+            );
+        }
+        return everybody;
+    };
+    let mut targets = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in &names {
+        match people::target(&name.value, servers) {
+            Ok(target) if !seen.insert((target.account.clone(), target.to.clone())) => {
+                table.note(
+                    name,
+                    format!("'{}' is in the list twice", short(&name.value)),
+                );
+            }
+            Ok(target) => targets.push(target),
+            // Without a single server there is nothing to compare names with.
+            Err(_) if servers.is_empty() && table.noted() > 0 => {}
+            Err((what, help)) => table.note_with(name, what, help),
+        }
+    }
+    if let Some(first) = names.first()
+        && names.len() > MOST
+    {
+        table.note(
+            first,
+            format!(
+                "at most {MOST} can be rung at once, here are {}",
+                names.len()
+            ),
+        );
+    }
+    if names.is_empty() {
+        table.missing(
+            "ring[0]",
+            "the list is empty; leave 'ring' out to ring everybody",
+        );
+    }
+    targets
+}
+
+fn camera(table: &mut Table<'_, '_>, directory: &Path) -> Camera {
+    let source = table.text("source").and_then(|written| {
+        let source = camera_source(&written.value, directory);
+        if source.is_none() {
+            let what = format!(
+                "'{}' is not a camera: auto, test, v4l2:/dev/video0 or file:PATH",
+                short(&written.value)
+            );
+            let help = nearest(&written.value, ["auto", "test"]).map(meant);
+            table.note_with(&written, what, help);
+        }
+        source
+    });
+    let camera = Camera {
+        source: source.unwrap_or(CameraSource::Auto),
+        width: even(table, "width", 160..=1920, 1280),
+        height: even(table, "height", 120..=1080, 720),
+        frames_per_s: number(table, "frames_per_s", 5..=60, " pictures a second", 30),
+        bit_rate: 1000 * number(table, "bit_rate_kbps", 100..=8000, " kbit/s", 1500),
+    };
+    table.finish();
+    camera
+}
+
+fn camera_source(written: &str, directory: &Path) -> Option<CameraSource> {
+    match written.split_once(':') {
+        None if written == "auto" => Some(CameraSource::Auto),
+        None if written == "test" => Some(CameraSource::Test),
+        Some(("v4l2", device)) if device.starts_with('/') => {
+            Some(CameraSource::V4l2(PathBuf::from(device)))
+        }
+        Some(("file", file)) if !file.is_empty() => Some(CameraSource::File(directory.join(file))),
+        _ => None,
+    }
+}
+
+fn sound(table: &mut Table<'_, '_>) -> Sound {
+    let sound = Sound {
+        capture: alsa_name(table, "capture"),
+        playback: alsa_name(table, "playback"),
+    };
+    table.finish();
+    sound
+}
+
+/// ALSA's name of a device; the word `none` and a key that is left out mean that
+/// there is no such device.
+fn alsa_name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
+    let name = table.text(key)?;
+    if name.value.is_empty() || name.value.len() > 128 || name.value.contains(char::is_control) {
+        let what = "must be ALSA's name of a device, such as \"plughw:CARD=Device\", or \"none\"";
+        table.note(&name, what);
+    }
+    (name.value != "none").then_some(name.value)
+}
+
+fn panel(table: &mut Table<'_, '_>) -> Panel {
+    /// Kinds of later versions: named, so that nobody looks for a typing error.
+    const LATER: [&str; 3] = ["auto", "gpiocdev", "rppal"];
+    if let Some(kind) = table.text("kind")
+        && kind.value != "sim"
+    {
+        if LATER.contains(&kind.value.as_str()) {
+            let what = format!("'{}' is not in this version yet; it has: sim", kind.value);
+            table.note(&kind, what);
+        } else {
+            let what = format!(
+                "'{}' is not a kind of panel; this version has: sim",
+                short(&kind.value)
+            );
+            table.note_with(&kind, what, nearest(&kind.value, ["sim"]).map(meant));
+        }
+    }
+    table.finish();
+    Panel {
+        kind: PanelKind::Sim,
+    }
+}
+
+fn log(table: &mut Table<'_, '_>) -> Log {
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let level = table.choice("level", &levels);
+    table.finish();
+    Log {
+        level: level.map_or("info", |at| at.value),
+    }
+}
+
+/// What people call something: 1 to 64 characters, no control characters.
+pub(super) fn name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
+    let name = table.text(key)?;
+    let length = name.value.chars().count();
+    if !(1..=64).contains(&length) || name.value.contains(char::is_control) {
+        table.note(&name, "must be 1 to 64 characters on one line");
+    }
+    Some(name.value)
+}
+
+/// A duration in whole seconds.
+pub(super) fn seconds(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u32>,
+    default: u32,
+) -> Duration {
+    Duration::from_secs(number(table, key, range, " seconds", default).into())
+}
+
+pub(super) fn flag(table: &mut Table<'_, '_>, key: &'static str, default: bool) -> bool {
+    table.boolean(key).map_or(default, |at| at.value)
+}
+
+/// A path; a relative one starts at the file's own directory.
+pub(super) fn path(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    around: &Surroundings,
+) -> Option<At<PathBuf>> {
+    let written = table.text(key)?;
+    if written.value.is_empty() || written.value.contains('\0') {
+        table.note(&written, "must be a path");
+        return None;
+    }
+    Some(written.map(|path| around.directory.join(path)))
+}
+
+fn number(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u32>,
+    unit: &str,
+    default: u32,
+) -> u32 {
+    table
+        .number(key, range, unit)
+        .map_or(default, |at| at.value)
+}
+
+/// Pixels: codecs halve both sides for colour.
+fn even(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u32>,
+    default: u32,
+) -> u32 {
+    let Some(pixels) = table.number(key, range, " pixels") else {
+        return default;
+    };
+    if pixels.value % 2 == 1 {
+        table.note(&pixels, format!("must be even, is {}", pixels.value));
+    }
+    pixels.value
+}

@@ -1,0 +1,324 @@
+//! `doorstation demo`: a whole station without hardware.
+//!
+//! Everything is the real thing but three parts that are products of their own:
+//! the simulated panel, the test picture, and the simulated sound card under the
+//! real ALSA library.
+
+pub mod options;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use rand::distr::{Alphanumeric, SampleString};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, HomeAccount, MediaPlan, Plan};
+use crate::call::{self, AccountId, Address, Target, View};
+use crate::gateway::{self, Password, Tls};
+use crate::media::engine;
+use crate::media::gst::{CameraSettings, Source};
+use crate::media::sound::SoundSettings;
+use crate::media::sound::virtual_card::{self, MicSource, VirtualCard};
+use crate::panel::sim;
+use crate::report::json::Json;
+use crate::report::terminal::{self, Terminal};
+use crate::report::{self, Ready, Report};
+use crate::secret::Secret;
+use crate::service::stop_on_signal;
+use crate::tasks::Tasks;
+use options::{DOMAIN, Login, Options, PanelInput, Video, address};
+
+/// The account at the embedded gateway.
+const HOME: &str = "home";
+/// What people see.
+const DOOR_NAME: &str = "Front door";
+/// A door has one line; a person may hold one call and take a second.
+const DOOR_CALLS: usize = 1;
+const PERSON_CALLS: usize = 2;
+/// The state directory of the process that this one replaced (see [`enter_card`]).
+const STATE: &str = "DOORSTATION_DEMO_STATE";
+
+/// Replaces this process by itself with the environment that the simulated sound
+/// card needs, if that was not done yet: libasound reads `ALSA_CONFIG_PATH` once,
+/// and a running process cannot change its environment safely.
+///
+/// # Errors
+///
+/// The state directory cannot be made, or the process cannot be started again.
+pub fn enter_card(options: &Options) -> anyhow::Result<()> {
+    if options.alsa.is_some() || std::env::var_os(STATE).is_some() {
+        return Ok(());
+    }
+    let state = match &options.state {
+        Some(dir) => dir.clone(),
+        None => new_temporary_dir()?,
+    };
+    let (name, value) = VirtualCard::environment(&card_dir(&state));
+    let program = std::env::current_exe().context("where this program is")?;
+    let error = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .env(name, value)
+        .env(STATE, &state)
+        .exec();
+    Err(error).context("the demo cannot start itself with its simulated sound card")
+}
+
+/// Runs the demo until somebody quits.
+///
+/// # Errors
+///
+/// A part that could not start, or ended by itself.
+pub async fn run(options: Options, offset: time::UtcOffset) -> anyhow::Result<()> {
+    if options.plain_http && !options.listen.ip().is_loopback() {
+        bail!(
+            "--plain-http is refused on {}: passwords would cross the network in the clear; \
+             listen on 127.0.0.1 or leave --plain-http out",
+            options.listen
+        );
+    }
+    let state = state_dir(&options)?;
+    let people = People::of(&options)?;
+    let stop = CancellationToken::new();
+    let tasks = Tasks::new();
+    stop_on_signal(&stop, options.seconds, &tasks)?;
+
+    let card = match &options.alsa {
+        Some(_) => None,
+        None => Some(start_card(&options, &state)?),
+    };
+    let view = watch::Sender::new(View::default());
+    let (report, writer) = match options.json {
+        true => Report::start(Json, std::io::stdout(), &tasks),
+        false => Report::start(
+            terminal(offset, view.subscribe()),
+            std::io::stdout(),
+            &tasks,
+        ),
+    }
+    .context("the report on standard output")?;
+    let mode = match options.panel {
+        Some(PanelInput::Stdin) => sim::Mode::Driven,
+        None => sim::Mode::Auto,
+    };
+    let plan = Plan {
+        call: call_settings(&options, &people),
+        gateway: Some((gateway_settings(&options, &state, &people), people.home())),
+        accounts: Vec::new(),
+        bell_on_page: true,
+        media: media_plan(&options),
+        view,
+        panel: sim::panel(mode, report.clone()).context("the simulated panel on standard input")?,
+        report,
+        ready: Some(people.ready(&options)),
+    };
+    let result = app::run(plan, stop).await;
+    tasks.stop().await;
+    writer.close().await;
+    drop(card);
+    if options.state.is_none() {
+        // Nothing in it is of use to anybody; what cannot be removed stays in /tmp.
+        let _ = std::fs::remove_dir_all(&state);
+    }
+    result
+}
+
+/// Who takes part, with a password for each.
+struct People {
+    door: Login,
+    users: Vec<Login>,
+    /// The passwords were made up here, so they must be printed.
+    made_up: bool,
+    /// Whom the bell rings.
+    ring: Vec<String>,
+}
+
+impl People {
+    fn of(options: &Options) -> anyhow::Result<Self> {
+        let made_up = options.users.is_empty();
+        let users = if made_up {
+            ["alice", "bob"]
+                .map(|name| made_up_login(name, DOMAIN))
+                .into()
+        } else {
+            options.users.clone()
+        };
+        let domain = users.first().map_or(DOMAIN, |user| domain(&user.address));
+        let door = match &options.door {
+            Some(door) => door.clone(),
+            None => made_up_login("door", domain),
+        };
+        let mut names = BTreeSet::from([door.address.as_str()]);
+        for user in &users {
+            if !names.insert(&user.address) {
+                bail!(
+                    "'{}' is named twice; every login needs its own name",
+                    user.address
+                );
+            }
+        }
+        let ring = if options.ring.is_empty() {
+            users.iter().map(|user| user.address.clone()).collect()
+        } else {
+            let named = options.ring.iter().map(|name| address(name));
+            named
+                .collect::<Result<_, _>>()
+                .map_err(anyhow::Error::msg)?
+        };
+        Ok(Self {
+            door,
+            users,
+            made_up,
+            ring,
+        })
+    }
+
+    fn home(&self) -> HomeAccount {
+        HomeAccount {
+            account: AccountId::new(HOME),
+            user: self.door.address.clone(),
+            password: self.door.password.clone(),
+        }
+    }
+
+    /// What a person needs to begin, as soon as the gateway has its address.
+    fn ready(&self, options: &Options) -> Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send> {
+        let scheme = if options.plain_http { "http" } else { "https" };
+        let listen = options.listen;
+        let door = self.door.address.clone();
+        let made_up = self.made_up;
+        let user = |login: &Login| report::User {
+            address: login.address.clone(),
+            made_password: made_up.then(|| login.password.clone()),
+        };
+        let users = self.users.iter().map(user).collect();
+        Box::new(move |address| Ready {
+            url: format!("{scheme}://{}/", address.unwrap_or(listen)),
+            door,
+            users,
+        })
+    }
+}
+
+fn made_up_login(name: &str, domain: &str) -> Login {
+    Login {
+        address: format!("{name}@{domain}"),
+        password: Secret::new(Alphanumeric.sample_string(&mut rand::rng(), 12)),
+    }
+}
+
+fn call_settings(options: &Options, people: &People) -> call::Settings {
+    let target = |to: &String| Target {
+        account: AccountId::new(HOME),
+        to: Address::new(to.as_str()),
+    };
+    call::Settings {
+        ring: people.ring.iter().map(target).collect(),
+        ring_time: options.ring_time,
+        ..call::Settings::default()
+    }
+}
+
+fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway::Settings {
+    let user = |login: &Login, max_calls| gateway::User {
+        address: login.address.clone(),
+        name: display_name(&login.address),
+        password: Password::Plain(login.password.clone()),
+        max_calls,
+    };
+    let mut users = vec![user(&people.door, DOOR_CALLS)];
+    users.extend(people.users.iter().map(|login| user(login, PERSON_CALLS)));
+    gateway::Settings {
+        listen: options.listen,
+        tls: match options.plain_http {
+            true => Tls::Off,
+            false => Tls::Local {
+                dir: state.join("tls"),
+                names: Vec::new(),
+            },
+        },
+        domain: domain(&people.door.address).to_owned(),
+        users,
+        door: gateway::Door {
+            address: people.door.address.clone(),
+            name: DOOR_NAME.to_owned(),
+        },
+        ring_time: options.ring_time,
+        grant_expires: gateway::Settings::GRANT_EXPIRES,
+        cors: gateway::Cors::Any,
+        bell: None,
+        limits: gateway::Limits::default(),
+    }
+}
+
+fn media_plan(options: &Options) -> MediaPlan {
+    let (capture, playback) = match &options.alsa {
+        Some(pair) => (pair.capture.as_str(), pair.playback.as_str()),
+        None => (virtual_card::MICROPHONE, virtual_card::SPEAKER),
+    };
+    MediaPlan {
+        camera: CameraSettings::new(match &options.video {
+            Video::Test => Source::Test,
+            Video::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
+            Video::File(file) => Source::File(file.clone()),
+        }),
+        sound: SoundSettings {
+            capture: Some(capture.to_owned()),
+            playback: Some(playback.to_owned()),
+        },
+        rtc: engine::Settings::default(),
+    }
+}
+
+fn domain(address: &str) -> &str {
+    address.split_once('@').map_or(DOMAIN, |(_, domain)| domain)
+}
+
+/// `alice@demo.local` is shown as `Alice`.
+fn display_name(address: &str) -> String {
+    let local = address.split('@').next().unwrap_or(address);
+    let mut letters = local.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+fn start_card(options: &Options, state: &Path) -> anyhow::Result<VirtualCard> {
+    let microphone = match &options.mic_wav {
+        Some(file) => MicSource::Wav(file.clone()),
+        None => MicSource::Voice,
+    };
+    VirtualCard::prepare(&card_dir(state), microphone, options.speaker_wav.clone())
+        .context("the simulated sound card")
+}
+
+fn card_dir(state: &Path) -> PathBuf {
+    state.join("card")
+}
+
+fn terminal(offset: time::UtcOffset, view: watch::Receiver<View>) -> Terminal {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let settings = terminal::Settings::for_stdout(DOOR_NAME, no_color, offset);
+    Terminal::new(settings, view)
+}
+
+/// The directory that [`enter_card`] chose; with real sound devices only a given
+/// one or a temporary one for the certificate.
+fn state_dir(options: &Options) -> anyhow::Result<PathBuf> {
+    match (&options.state, std::env::var_os(STATE)) {
+        (Some(dir), _) => Ok(dir.clone()),
+        (None, Some(dir)) => Ok(dir.into()),
+        (None, None) => new_temporary_dir(),
+    }
+}
+
+fn new_temporary_dir() -> anyhow::Result<PathBuf> {
+    let dir = tempfile::Builder::new()
+        .prefix("doorstation-demo-")
+        .tempdir();
+    Ok(dir.context("no temporary directory for the demo")?.keep())
+}

@@ -1,0 +1,293 @@
+//! Who is asking: HTTP Basic credentials against the users of the settings
+//! (section 2).
+//!
+//! Every request carries the password. It is verified once (argon2 takes tens of
+//! milliseconds by design, away from the async threads) and then recognised by a
+//! keyed hash. What a wrong guess hears does not depend on whether the user exists.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::Argon2;
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use ring::hmac;
+use tokio::sync::Semaphore;
+
+use super::Error;
+use super::broker::Directory;
+use super::guesses::Guesses;
+use crate::clock;
+use crate::secret::Secret;
+
+/// How a user's password is kept.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// As it is: for a demonstration that makes its own.
+    Plain(Secret),
+    /// As an argon2id PHC string (`$argon2id$v=19$...`).
+    Argon2(Secret),
+}
+
+/// argon2 runs at one time. One takes about 20 MiB for tens of milliseconds; a flood
+/// of log-ins must not take the memory or the cores of the calls.
+const VERIFIERS: usize = 2;
+/// Longest `user:password` that is looked at.
+const MAX_CREDENTIALS: usize = 1024;
+/// Verified for a user who does not exist, so that the time tells nothing; made of
+/// random bytes, no password is known for it. Parameters: argon2's defaults
+/// (19 MiB, two passes), which OWASP recommends too.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$ZG9vcnN0YXRpb24tbm9ib2R5$\
+                      q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+
+/// The credentials are missing or wrong, or there were too many wrong ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Denied;
+
+pub(super) struct Auth {
+    directory: Arc<Directory>,
+    accounts: BTreeMap<String, Account>,
+    nobody: Account,
+    /// Of this process: what is remembered is useless outside.
+    key: hmac::Key,
+    /// The last right password of each user, as a tag.
+    known: Mutex<HashMap<String, hmac::Tag>>,
+    guesses: Mutex<Guesses>,
+    verifiers: Semaphore,
+}
+
+/// What a password is verified against.
+#[derive(Clone)]
+enum Account {
+    Plain(Secret),
+    Argon2(Arc<PasswordHash>),
+}
+
+impl Auth {
+    /// # Errors
+    ///
+    /// A password hash is not a PHC string.
+    pub(super) fn new(
+        directory: Arc<Directory>,
+        passwords: impl IntoIterator<Item = (String, Password)>,
+    ) -> Result<Self, Error> {
+        let mut accounts = BTreeMap::new();
+        for (address, password) in passwords {
+            let account = match password {
+                Password::Plain(secret) => Account::Plain(secret),
+                Password::Argon2(phc) => match PasswordHash::new(phc.expose()) {
+                    Ok(hash) => Account::Argon2(Arc::new(hash)),
+                    Err(_) => return Err(Error::PasswordHash { address }),
+                },
+            };
+            accounts.insert(address, account);
+        }
+        let hashed = |account: &Account| matches!(account, Account::Argon2(_));
+        let nobody = match PasswordHash::new(NOBODY) {
+            Ok(hash) if accounts.values().any(hashed) => Account::Argon2(Arc::new(hash)),
+            Ok(_) | Err(_) => Account::Plain(Secret::new(random_text())),
+        };
+        Ok(Self {
+            directory,
+            accounts,
+            nobody,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
+            known: Mutex::default(),
+            guesses: Mutex::default(),
+            verifiers: Semaphore::new(VERIFIERS),
+        })
+    }
+
+    /// The address of the user whose credentials `header` carries.
+    pub(super) async fn check(
+        &self,
+        header: Option<&HeaderValue>,
+        from: IpAddr,
+    ) -> Result<String, Denied> {
+        let (name, password) = header.and_then(basic).ok_or(Denied)?;
+        let user = self.directory.find(&name).map(|p| p.address.clone());
+        let counted = user.clone().unwrap_or(name);
+        if !lock(&self.guesses).may_try(&counted, from, clock::now()) {
+            tracing::debug!(address = %from, "too many wrong passwords; not even looking");
+            return Err(Denied);
+        }
+        if let Some(user) = &user
+            && self.knows(user, &password)
+        {
+            return Ok(user.clone());
+        }
+        lock(&self.guesses).begin(&counted, from, clock::now());
+        let verified = self.verify(user.as_deref(), &password).await;
+        let Some(user) = user.filter(|_| verified) else {
+            tracing::debug!(address = %from, "wrong user or password");
+            return Err(Denied);
+        };
+        lock(&self.guesses).right(&counted, from);
+        lock(&self.known).insert(user.clone(), self.tag(&user, &password));
+        Ok(user)
+    }
+
+    fn knows(&self, user: &str, password: &Secret) -> bool {
+        let known = lock(&self.known).get(user).copied();
+        known.is_some_and(|tag| {
+            hmac::verify(&self.key, &message(user, password), tag.as_ref()).is_ok()
+        })
+    }
+
+    fn tag(&self, user: &str, password: &Secret) -> hmac::Tag {
+        hmac::sign(&self.key, &message(user, password))
+    }
+
+    async fn verify(&self, user: Option<&str>, password: &Secret) -> bool {
+        let account = user.and_then(|user| self.accounts.get(user));
+        match account.unwrap_or(&self.nobody).clone() {
+            // Tags of equal length are compared, in constant time.
+            Account::Plain(right) => {
+                let tag = self.tag("", &right);
+                hmac::verify(&self.key, &message("", password), tag.as_ref()).is_ok()
+            }
+            Account::Argon2(hash) => {
+                let Ok(_permit) = self.verifiers.acquire().await else {
+                    return false;
+                };
+                let password = password.clone();
+                let verify = move || {
+                    let password = password.expose().as_bytes();
+                    Argon2::default().verify_password(password, &*hash).is_ok()
+                };
+                tokio::task::spawn_blocking(verify).await.unwrap_or(false)
+            }
+        }
+    }
+}
+
+/// User and password of `Basic base64(user:password)`; the scheme in any case.
+fn basic(header: &HeaderValue) -> Option<(String, Secret)> {
+    let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
+    let encoded = encoded.trim();
+    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > MAX_CREDENTIALS * 4 / 3 {
+        return None;
+    }
+    let bytes = STANDARD
+        .decode(encoded)
+        .or_else(|_| STANDARD_NO_PAD.decode(encoded))
+        .ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), Secret::new(password)))
+}
+
+fn message(user: &str, password: &Secret) -> Vec<u8> {
+    [user.as_bytes(), b"\0", password.expose().as_bytes()].concat()
+}
+
+fn random_text() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use argon2::Argon2;
+    use argon2::password_hash::PasswordHasher as _;
+    use axum::http::HeaderValue;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::{Account, Auth, Denied, Password, basic};
+    use crate::gateway::broker::{Directory, Person};
+    use crate::secret::Secret;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn auth(password: Password) -> Auth {
+        let person = Person {
+            address: "alice@demo.local".to_owned(),
+            name: "Alice".to_owned(),
+            max_calls: 2,
+        };
+        let directory = Arc::new(Directory::new("demo.local", [person]));
+        Auth::new(directory, [("alice@demo.local".to_owned(), password)]).unwrap()
+    }
+
+    fn header(scheme: &str, credentials: &str) -> HeaderValue {
+        let encoded = STANDARD.encode(credentials);
+        HeaderValue::from_str(&format!("{scheme} {encoded}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_scheme_may_be_written_in_any_case() {
+        let auth = auth(Password::Plain(Secret::new("s:e c")));
+        for scheme in ["basic", "Basic", "BASIC"] {
+            let header = header(scheme, "alice@demo.local:s:e c");
+            let user = auth.check(Some(&header), HERE).await;
+            assert_eq!(user.as_deref(), Ok("alice@demo.local"));
+        }
+        let header = header("Bearer", "alice@demo.local:s:e c");
+        assert_eq!(auth.check(Some(&header), HERE).await, Err(Denied));
+        assert_eq!(auth.check(None, HERE).await, Err(Denied));
+    }
+
+    #[test]
+    fn nonsense_is_no_credentials() {
+        for text in [
+            "",
+            "basic",
+            "basic ",
+            "basic %%%",
+            "basic YQ==",
+            "basic /w==",
+        ] {
+            assert!(basic(&HeaderValue::from_static(text)).is_none(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn argon2_runs_once_and_the_wrong_password_never_passes() {
+        let phc = Argon2::default().hash_password(b"right").unwrap();
+        let auth = auth(Password::Argon2(Secret::new(phc.to_string())));
+        assert!(matches!(auth.nobody, Account::Argon2(_)));
+        let right = header("Basic", "alice@demo.local:right");
+        let wrong = header("Basic", "alice@demo.local:wrong");
+        assert_eq!(auth.check(Some(&wrong), HERE).await, Err(Denied));
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        // No permit is left: whoever is let in now was recognised without argon2.
+        let _all = auth.verifiers.acquire_many(2).await.unwrap();
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        let blocked = auth.check(Some(&wrong), HERE);
+        let blocked = tokio::time::timeout(Duration::from_millis(50), blocked).await;
+        assert!(blocked.is_err(), "the wrong one is not recognised");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_is_verified_like_a_known_one_and_never_passes() {
+        let auth = auth(Password::Plain(Secret::new("right")));
+        let header = header("Basic", "mallory@demo.local:right");
+        assert_eq!(auth.check(Some(&header), HERE).await, Err(Denied));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_five_wrong_guesses_the_right_one_has_to_wait_too() {
+        let auth = auth(Password::Plain(Secret::new("right")));
+        let right = header("Basic", "alice@demo.local:right");
+        let wrong = header("Basic", "alice@demo.local:wrong");
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        for _ in 0..5 {
+            assert_eq!(auth.check(Some(&wrong), HERE).await, Err(Denied));
+        }
+        assert_eq!(auth.check(Some(&right), HERE).await, Err(Denied));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+    }
+}

@@ -1,0 +1,175 @@
+//! `doorstation run`: the plan of a station from its checked configuration.
+
+use std::path::Path;
+
+use anyhow::Context;
+use rand::distr::{Alphanumeric, SampleString};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, HomeAccount, MediaPlan, Plan};
+use crate::call::{self, AccountId, View};
+use crate::config::checked::{self, CameraSource, Checked, HOME, PanelKind};
+use crate::gateway;
+use crate::media::engine;
+use crate::media::gst::{CameraSettings, Source};
+use crate::media::sound::SoundSettings;
+use crate::panel::sim;
+use crate::report::Report;
+use crate::secret::Secret;
+use crate::service::stop_on_signal;
+use crate::signalling::kandy;
+use crate::tasks::Tasks;
+
+/// Calls that a door takes part in before callers hear "busy": it has one line.
+pub const DOOR_CALLS: usize = 1;
+/// A person may hold one call and take a second.
+pub const PERSON_CALLS: usize = 2;
+/// The first camera that the kernel names.
+const FIRST_CAMERA: &str = "/dev/video0";
+
+/// Runs the station until a signal stops it.
+///
+/// # Errors
+///
+/// A part that could not start, or ended by itself.
+pub async fn run(config: Checked) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let tasks = Tasks::new();
+    stop_on_signal(&stop, None, &tasks).context("signals")?;
+    let result = app::run(plan(config)?, stop).await;
+    tasks.stop().await;
+    result
+}
+
+fn plan(config: Checked) -> anyhow::Result<Plan> {
+    let report = Report::silent();
+    let panel = match config.panel.kind {
+        PanelKind::Sim => sim::panel(sim::Mode::Auto, report.clone())
+            .context("the simulated panel on standard input")?,
+    };
+    Ok(Plan {
+        call: call::Settings {
+            ring: config.call.ring,
+            wish: config.call.wish,
+            ring_time: config.call.ring_time,
+            max_call: config.call.max_call,
+            ..call::Settings::default()
+        },
+        gateway: config
+            .gateway
+            .map(|gateway| home_gateway(gateway, &config.station)),
+        accounts: config.accounts.into_iter().map(account).collect(),
+        bell_on_page: false,
+        media: MediaPlan {
+            camera: CameraSettings {
+                source: source(config.camera.source),
+                width: config.camera.width,
+                height: config.camera.height,
+                fps: config.camera.frames_per_s,
+                bitrate: config.camera.bit_rate,
+            },
+            sound: SoundSettings {
+                capture: config.sound.capture,
+                playback: config.sound.playback,
+            },
+            rtc: engine::Settings::default(),
+        },
+        view: watch::Sender::new(View::default()),
+        panel,
+        report,
+        ready: None,
+    })
+}
+
+/// The embedded gateway and the station's own account at it, whose password is
+/// made anew at each start and known to this process only.
+fn home_gateway(
+    gateway: checked::Gateway,
+    station: &checked::Station,
+) -> (gateway::Settings, HomeAccount) {
+    let password = Secret::new(Alphanumeric.sample_string(&mut rand::rng(), 32));
+    let home = HomeAccount {
+        account: AccountId::new(HOME),
+        user: gateway.door.to_string(),
+        password: password.clone(),
+    };
+    let door = gateway::User {
+        address: gateway.door.to_string(),
+        name: station.name.clone(),
+        password: gateway::Password::Plain(password),
+        max_calls: DOOR_CALLS,
+    };
+    let people = gateway.users.into_iter().map(person);
+    let settings = gateway::Settings {
+        listen: gateway.listen,
+        tls: match gateway.tls {
+            checked::Tls::Off => gateway::Tls::Off,
+            checked::Tls::Local { names } => gateway::Tls::Local {
+                dir: gateway.state_dir.join("tls"),
+                names,
+            },
+            checked::Tls::Files { certificate, key } => gateway::Tls::Files {
+                cert: certificate,
+                key,
+            },
+        },
+        domain: gateway.domain,
+        users: std::iter::once(door).chain(people).collect(),
+        door: gateway::Door {
+            address: gateway.door.to_string(),
+            name: station.name.clone(),
+        },
+        ring_time: gateway.ring_time,
+        grant_expires: gateway::Settings::GRANT_EXPIRES,
+        cors: gateway::Cors::Any,
+        bell: None,
+        limits: gateway::Limits::default(),
+    };
+    (settings, home)
+}
+
+fn person(user: checked::User) -> gateway::User {
+    gateway::User {
+        address: user.address.to_string(),
+        name: user.display_name,
+        password: match user.password {
+            checked::Password::Plain(password) => gateway::Password::Plain(password),
+            checked::Password::Hash(hash) => gateway::Password::Argon2(hash),
+        },
+        max_calls: PERSON_CALLS,
+    }
+}
+
+fn account(account: checked::Account) -> kandy::Settings {
+    kandy::Settings {
+        account: account.id,
+        user: account.user.to_string(),
+        login: kandy::Login::Basic {
+            password: account.password,
+            authname: None,
+        },
+        rest: account.rest,
+        websocket: account.websocket,
+        expires: account.expires,
+        extra_ca_pem: account.extra_ca_pem,
+        display_name: None,
+    }
+}
+
+fn source(source: CameraSource) -> Source {
+    let camera = |device: &Path| Source::V4l2(device.to_string_lossy().into_owned());
+    match source {
+        CameraSource::Auto if Path::new(FIRST_CAMERA).exists() => camera(Path::new(FIRST_CAMERA)),
+        CameraSource::Auto => {
+            tracing::warn!(
+                device = FIRST_CAMERA,
+                "no camera found; showing the test picture"
+            );
+            Source::Test
+        }
+        CameraSource::Test => Source::Test,
+        CameraSource::V4l2(device) => camera(&device),
+        CameraSource::File(file) => Source::File(file),
+    }
+}

@@ -1,0 +1,272 @@
+//! Calls: made, received, changed, ended.
+
+use std::time::Duration;
+
+use doorstation::call::{Address, Sdp, Signal, SignalOrder};
+use serde_json::json;
+
+use crate::server::notification;
+use crate::station::{Station, ended};
+
+#[tokio::test]
+async fn a_call_is_made_rings_is_answered_and_ended_by_us() {
+    let mut station = Station::connect().await;
+    station.start("b", "bob@demo.local").await;
+    let start = station.server.request("callStart").await;
+    assert_eq!(
+        start.path,
+        "/rest/version/1/user/alice@demo.local/callControl"
+    );
+    assert_eq!(
+        start.body,
+        json!({"callControlRequest": {"type": "callStart", "from": "Front door<sip:alice@demo.local>",
+            "to": "sip:bob@demo.local", "sdp": "offer"}})
+    );
+    assert_eq!(station.signal("b").await, Signal::Started);
+    station
+        .server
+        .notify("ringing", json!({"sessionData": "L1"}));
+    assert_eq!(station.signal("b").await, Signal::Ringing);
+    station.server.notify(
+        "respondCallUpdate",
+        json!({"sessionData": "L1", "sdp": "answer"}),
+    );
+    assert_eq!(
+        station.signal("b").await,
+        Signal::Responded(Sdp::new("answer"))
+    );
+    station
+        .order("b", SignalOrder::End("Ended by local user".to_owned()))
+        .await;
+    let end = station.server.request("end").await;
+    assert_eq!(
+        end.path,
+        "/rest/version/1/user/alice@demo.local/callControl/callSessions/L1?reasonText=Ended%20by%20local%20user"
+    );
+    assert_eq!(end.body, json!({}));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn the_other_end_ends_the_call() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    station.server.notify(
+        "callEnd",
+        json!({"sessionData": "L1", "statusCode": "200", "reasonText": "Call Ended"}),
+    );
+    assert_eq!(station.signal("b").await, ended("200", "Call Ended"));
+    station.stop().await;
+    assert_eq!(station.server.count("end"), 0);
+}
+
+#[tokio::test]
+async fn a_call_arrives_rings_is_answered_and_ended_by_them() {
+    let mut station = Station::connect().await;
+    let incoming = station.called("L7").await;
+    assert_eq!(incoming.from, Address::new("bob@demo.local"));
+    assert_eq!(incoming.from_name, "Bob");
+    assert_eq!(incoming.to, Address::new("alice@demo.local"));
+    assert_eq!(incoming.offer, Some(Sdp::new("offer")));
+    let leg = incoming.leg.as_str();
+    station.order(leg, SignalOrder::Ring).await;
+    station
+        .order(leg, SignalOrder::Answer(Sdp::new("answer")))
+        .await;
+    let ringing = station.server.request("ringing").await;
+    let path = "/rest/version/1/user/alice@demo.local/callControl/callSessions/L7";
+    assert_eq!(ringing.path, path);
+    let answer = station.server.request("callAnswer").await;
+    assert_eq!(answer.path, path);
+    assert_eq!(
+        answer.body,
+        json!({"callControlRequest": {"type": "callAnswer", "sdp": "answer"}})
+    );
+    station.server.notify(
+        "callEnd",
+        json!({"sessionData": "L7", "statusCode": "200", "reasonText": "Call Ended"}),
+    );
+    assert_eq!(station.signal(leg).await, ended("200", "Call Ended"));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_rejected() {
+    let mut station = Station::connect().await;
+    let leg = station.called("L7").await.leg;
+    station.order(leg.as_str(), SignalOrder::Reject).await;
+    let reject = station.server.request("reject").await;
+    assert_eq!(
+        reject.path,
+        "/rest/version/1/user/alice@demo.local/calldisposition"
+    );
+    assert_eq!(
+        reject.body,
+        json!({"callDispositionRequest": {"action": "reject", "sessionData": "L7"}})
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn updates_go_both_ways() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    station
+        .order("b", SignalOrder::Update(Sdp::new("hold")))
+        .await;
+    let update = station.server.request("startCallUpdate").await;
+    assert_eq!(update.body["callControlRequest"]["sdp"], "hold");
+    station.server.notify(
+        "respondCallUpdate",
+        json!({"sessionData": "L1", "sdp": "held"}),
+    );
+    assert_eq!(
+        station.signal("b").await,
+        Signal::Responded(Sdp::new("held"))
+    );
+    station.server.notify(
+        "startCallUpdate",
+        json!({"sessionData": "L1", "sdp": "their hold"}),
+    );
+    let offered = Signal::UpdateOffered(Some(Sdp::new("their hold")));
+    assert_eq!(station.signal("b").await, offered);
+    station
+        .order("b", SignalOrder::Respond(Sdp::new("held too")))
+        .await;
+    let respond = station.server.request("respondCallUpdate").await;
+    assert_eq!(respond.body["callControlRequest"]["sdp"], "held too");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn crossing_updates_name_the_delay() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    let glare = json!({"callControlResponse": {"statusCode": 49, "retryAfter": 2}});
+    station.server.reply("startCallUpdate", 409, glare);
+    station
+        .order("b", SignalOrder::Update(Sdp::new("hold")))
+        .await;
+    let Signal::UpdateRefused {
+        retry_after,
+        failure,
+    } = station.signal("b").await
+    else {
+        panic!("not refused");
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(2)));
+    assert_eq!(failure.code, "49");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_cancelled_before_the_server_has_replied() {
+    let mut station = Station::connect().await;
+    let release = station.server.hold("callStart");
+    station.start("b", "bob@demo.local").await;
+    station.server.request("callStart").await;
+    station
+        .order("b", SignalOrder::End("Cancelled".to_owned()))
+        .await;
+    // Another leg does not wait for the first.
+    station.start("c", "carol@demo.local").await;
+    assert_eq!(station.signal("c").await, Signal::Started);
+    release.send(()).unwrap();
+    let end = station.server.request("end").await;
+    assert!(
+        end.path.ends_with("/L2?reasonText=Cancelled"),
+        "{}",
+        end.path
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_notification_may_overtake_the_reply_to_the_start() {
+    let mut station = Station::connect().await;
+    let release = station.server.hold("callStart");
+    station.start("b", "bob@demo.local").await;
+    station.server.request("callStart").await;
+    station.server.notify(
+        "callEnd",
+        json!({"sessionData": "L1", "statusCode": "486", "reasonText": "Busy Here"}),
+    );
+    // An unrelated call behind it on the same socket shows that it was read.
+    station.called("L9").await;
+    release.send(()).unwrap();
+    assert_eq!(station.signal("b").await, Signal::Started);
+    assert_eq!(station.signal("b").await, ended("486", "Busy Here"));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_call_says_why() {
+    let mut station = Station::connect().await;
+    let busy = json!({"callControlResponse": {"statusCode": 503, "retryAfter": 3}});
+    station.server.reply("callStart", 503, busy);
+    station.start("b", "bob@demo.local").await;
+    let Signal::StartFailed(failure) = station.signal("b").await else {
+        panic!("not refused");
+    };
+    assert_eq!(failure.code, "503");
+    assert!(
+        failure.message.contains("refused to start the call"),
+        "{failure:?}"
+    );
+    assert!(
+        failure
+            .message
+            .contains(&station.server.address.to_string()),
+        "{failure:?}"
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_notification_counts_once() {
+    let mut station = Station::connect().await;
+    station.start("b", "bob@demo.local").await;
+    assert_eq!(station.signal("b").await, Signal::Started);
+    let ringing = notification("ringing", "same", json!({"sessionData": "L1"})).to_string();
+    station.server.send(ringing.clone());
+    station.server.send(ringing);
+    station.server.notify(
+        "respondCallUpdate",
+        json!({"sessionData": "L1", "sdp": "answer"}),
+    );
+    assert_eq!(station.signal("b").await, Signal::Ringing);
+    assert_eq!(
+        station.signal("b").await,
+        Signal::Responded(Sdp::new("answer"))
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn another_device_answers() {
+    let mut station = Station::connect().await;
+    let leg = station.called("L7").await.leg;
+    station
+        .server
+        .notify("callCancel", json!({"sessionData": "L7"}));
+    assert_eq!(
+        station.signal(leg.as_str()).await,
+        Signal::AnsweredElsewhere
+    );
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn an_audit_finds_that_the_call_is_over() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    let unknown = json!({"callControlResponse": {"statusCode": 42}});
+    station.server.reply("audit", 404, unknown);
+    let audit = station.server.request("audit").await;
+    assert!(audit.path.ends_with("/callSessions/L1"), "{}", audit.path);
+    let Signal::Ended { code, .. } = station.signal("b").await else {
+        panic!("not ended");
+    };
+    assert_eq!(code, "42");
+    station.stop().await;
+}

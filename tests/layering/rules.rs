@@ -1,0 +1,449 @@
+//! Who may know whom.
+
+use crate::scan::{Named, Source};
+
+/// What each top module may know of the crate besides itself. A deeper name, such
+/// as `media::Tone`, allows that one thing.
+const LAYERS: &[(&str, &[&str])] = &[
+    // The pure core knows std and itself.
+    ("call", &[]),
+    // What everybody may stand on.
+    ("clock", &[]),
+    ("secret", &[]),
+    ("tasks", &[]),
+    // Messages: shapes only.
+    ("wire", &["secret"]),
+    // Adapters: the core's types and the ground, never each other.
+    ("signalling", &["call", "clock", "secret", "tasks", "wire"]),
+    ("media", &["call", "clock", "tasks"]),
+    // The panel maps views to the names of tones, and tells its lights to the report.
+    (
+        "panel",
+        &["call", "clock", "tasks", "media::Tone", "report"],
+    ),
+    // The report names tones.
+    (
+        "report",
+        &["call", "clock", "secret", "tasks", "media::Tone"],
+    ),
+    // A server of its own: it does not know the station's core.
+    ("gateway", &["clock", "secret", "tasks", "wire"]),
+    ("config", &["call", "secret"]),
+    ("telemetry", &[]),
+    ("story", &["call"]),
+    ("supervisor", &["tasks"]),
+    ("service", &["tasks"]),
+    // Where adapters meet.
+    (
+        "station",
+        &[
+            "call",
+            "clock",
+            "media",
+            "panel",
+            "signalling",
+            "story",
+            "tasks",
+        ],
+    ),
+    // The composition root, its plans, and the command.
+    (
+        "app",
+        &[
+            "call",
+            "clock",
+            "config",
+            "gateway",
+            "media",
+            "panel",
+            "report",
+            "secret",
+            "service",
+            "signalling",
+            "station",
+            "story",
+            "supervisor",
+            "tasks",
+        ],
+    ),
+    (
+        "demo",
+        &[
+            "app",
+            "call",
+            "clock",
+            "gateway",
+            "media",
+            "panel",
+            "report",
+            "secret",
+            "service",
+            "signalling",
+            "station",
+            "tasks",
+        ],
+    ),
+    (
+        "run",
+        &[
+            "app",
+            "call",
+            "clock",
+            "config",
+            "gateway",
+            "media",
+            "panel",
+            "report",
+            "secret",
+            "service",
+            "signalling",
+            "station",
+            "tasks",
+        ],
+    ),
+    (
+        "main",
+        &[
+            "app",
+            "config",
+            "demo",
+            "report",
+            "run",
+            "service",
+            "telemetry",
+        ],
+    ),
+    // The crate's front page names everything.
+    ("", &[]),
+];
+
+/// The only modules in which a foreign crate may be named.
+const HOMES: &[(&str, &[&str])] = &[
+    ("webrtc", &["media::rtc"]),
+    ("rtc", &["media::rtc"]),
+    ("gstreamer", &["media::gst"]),
+    ("gstreamer_app", &["media::gst"]),
+    ("gstreamer_video", &["media::gst"]),
+    ("alsa", &["media::sound"]),
+    ("opus", &["media::sound"]),
+    ("hound", &["media::sound"]),
+    ("axum", &["gateway"]),
+    ("hyper", &["gateway"]),
+    ("hyper_util", &["gateway"]),
+    ("tower", &["gateway"]),
+    ("rcgen", &["gateway"]),
+    ("tokio_rustls", &["gateway"]),
+    ("argon2", &["gateway", "config"]),
+    ("reqwest", &["signalling::kandy"]),
+    ("tokio_tungstenite", &["signalling::kandy"]),
+    ("tracing_subscriber", &["telemetry"]),
+    ("tracing_journald", &["telemetry"]),
+    ("sd_notify", &["service"]),
+    ("toml", &["config"]),
+    ("strsim", &["config"]),
+    // Errors with a context are for people at the top; below, errors have types.
+    ("anyhow", &["app", "demo", "main", "run"]),
+    // The log's format is chosen on the command line.
+    ("clap", &["demo", "main", "telemetry"]),
+    ("rustix", &["config", "media", "panel", "report"]),
+    ("time", &["demo", "gateway", "report"]),
+];
+
+/// Parts of the crate with fewer readers than their top module has.
+const INNER: [(&str, &[&str]); 1] = [("wire", &["wire", "gateway", "signalling::kandy"])];
+
+/// Where programs may be told what to do by their environment, and print.
+const READS_ENVIRONMENT: [&str; 4] = ["config", "demo", "main", "telemetry"];
+const PRINTS: [&str; 2] = ["main", "report"];
+
+/// What the core must not touch of std: I/O, threads, the clock.
+const NOT_IN_CALL: [&str; 9] = [
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::sync::mpsc",
+    "std::thread",
+    "std::time::SystemTime",
+];
+
+const LONGEST_FILE: usize = 500;
+
+/// Every break of a rule, as a sentence with its place.
+pub(crate) fn check(sources: &[Source]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for source in sources {
+        let module = source.module.join("::");
+        let mut fault = |line: usize, what: String| {
+            faults.push(format!("{}:{line}: {what}", source.file));
+        };
+        if source.lines > LONGEST_FILE {
+            fault(
+                source.lines,
+                format!("is longer than {LONGEST_FILE} lines: make two of it"),
+            );
+        }
+        for (line, name) in &source.macros {
+            let prints = ["print", "println", "eprint", "eprintln"].contains(&name.as_str());
+            if prints && !is_in(&module, &PRINTS) {
+                fault(
+                    *line,
+                    format!(
+                        "{name}! is for {}: log, or tell the report",
+                        PRINTS.join(", ")
+                    ),
+                );
+            }
+        }
+        for named in &source.paths {
+            if let Some(what) = wrong(sources, source, &module, named) {
+                fault(named.line, what);
+            }
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+fn wrong(all: &[Source], source: &Source, module: &str, named: &Named) -> Option<String> {
+    let path = named.path.join("::");
+    if let Some(inner) = path.strip_prefix("crate::") {
+        return wrong_module(source, module, inner);
+    }
+    let head = named.path.first()?.as_str();
+    if ["env::var", "env::var_os", "env::vars", "env::vars_os"]
+        .iter()
+        .any(|f| ends_with(&path, f))
+        && !is_in(module, &READS_ENVIRONMENT)
+    {
+        return Some(format!(
+            "{path}: the environment is read by {}",
+            READS_ENVIRONMENT.join(", ")
+        ));
+    }
+    if module == "call" || module.starts_with("call::") {
+        return wrong_in_call(all, named, head, &path);
+    }
+    let (_, homes) = HOMES.iter().find(|(name, _)| *name == head)?;
+    // `rtc::x` may be our own module `media::rtc`; an import says which.
+    let foreign = named.imported || head != "rtc";
+    (foreign && !is_in(module, homes))
+        .then(|| format!("{path}: {head} is for {}", homes.join(", ")))
+}
+
+fn wrong_module(source: &Source, module: &str, inner: &str) -> Option<String> {
+    let here = source.module.first().map_or("", String::as_str);
+    let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == here) else {
+        return Some(format!(
+            "the module '{here}' has no place in the table of layers"
+        ));
+    };
+    let there = inner.split("::").next()?;
+    let (_, readers) = INNER
+        .iter()
+        .find(|(name, _)| *name == there)
+        .unwrap_or(&("", &[]));
+    if !readers.is_empty() && !here.is_empty() && !is_in(module, readers) {
+        return Some(format!(
+            "crate::{inner}: {there} is for {}",
+            readers.join(", ")
+        ));
+    }
+    // A name that is no module of the table is a macro or an item of the root.
+    let known = LAYERS.iter().any(|(name, _)| *name == there);
+    if !known || here == there || here.is_empty() || is_in(inner, allowed) {
+        return None;
+    }
+    Some(format!("crate::{inner}: {here} must not know {there}"))
+}
+
+fn wrong_in_call(all: &[Source], named: &Named, head: &str, path: &str) -> Option<String> {
+    if is_in(path, &NOT_IN_CALL) {
+        return Some(format!(
+            "{path}: the core has no I/O, no threads and no clock"
+        ));
+    }
+    // `use State::*` names an item in sight, `use timer::Timer` a module beside.
+    let is_item = head.starts_with(char::is_uppercase);
+    let is_beside = all.iter().any(|source| source.module == ["call", head]);
+    let foreign = named.imported && !["std", "core", "alloc"].contains(&head);
+    (foreign && !is_item && !is_beside).then(|| format!("{path}: call knows std and itself only"))
+}
+
+/// Whether `path` is one of `places` or within one.
+fn is_in(path: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| {
+        let rest = path.strip_prefix(place);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    })
+}
+
+fn ends_with(path: &str, end: &str) -> bool {
+    path == end || path.ends_with(&format!("::{end}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan;
+
+    #[test]
+    fn each_arrow_that_points_the_wrong_way_is_told() {
+        for (file, text, want) in [
+            (
+                "src/call/mod.rs",
+                "use crate::clock;",
+                "1: crate::clock: call must not know clock",
+            ),
+            (
+                "src/call/mod.rs",
+                "\nuse tokio::sync::mpsc;",
+                "2: tokio::sync::mpsc: call knows std and itself only",
+            ),
+            (
+                "src/call/timer.rs",
+                "use std::thread;",
+                "1: std::thread: the core has no I/O, no threads and no clock",
+            ),
+            (
+                "src/panel/sim.rs",
+                "use crate::media::rtc::Session;",
+                "1: crate::media::rtc::Session: panel must not know media",
+            ),
+            (
+                "src/panel/sim.rs",
+                "use super::super::signalling;",
+                "1: crate::signalling: panel must not know signalling",
+            ),
+            (
+                "src/media/gst/mod.rs",
+                "fn f() { crate::gateway::go() }",
+                "1: crate::gateway::go: media must not know gateway",
+            ),
+            (
+                "src/media/gst/mod.rs",
+                "use webrtc::x;",
+                "1: webrtc::x: webrtc is for media::rtc",
+            ),
+            (
+                "src/media/engine.rs",
+                "use rtc::x;",
+                "1: rtc::x: rtc is for media::rtc",
+            ),
+            (
+                "src/media/rtc/leg.rs",
+                "fn f() -> alsa::PCM {}",
+                "1: alsa::PCM: alsa is for media::sound",
+            ),
+            (
+                "src/station.rs",
+                "use crate::wire::status;",
+                "1: crate::wire::status: wire is for wire, gateway, signalling::kandy",
+            ),
+            (
+                "src/signalling/backoff.rs",
+                "use crate::wire::status;",
+                "1: crate::wire::status: wire is for wire, gateway, signalling::kandy",
+            ),
+            (
+                "src/station.rs",
+                "use {reqwest::Client};",
+                "1: reqwest::Client: reqwest is for signalling::kandy",
+            ),
+            (
+                "src/gateway/rest.rs",
+                "use crate::call::View;",
+                "1: crate::call::View: gateway must not know call",
+            ),
+            (
+                "src/gateway/rest.rs",
+                "fn f() { std::env::var(\"X\") }",
+                "1: std::env::var: the environment is read by config, demo, main, telemetry",
+            ),
+            (
+                "src/station.rs",
+                "fn f() { println!() }",
+                "1: println! is for main, report: log, or tell the report",
+            ),
+            (
+                "src/novelty.rs",
+                "use crate::call;",
+                "1: the module 'novelty' has no place in the table of layers",
+            ),
+        ] {
+            assert_eq!(told(file, text), [format!("{file}:{want}")]);
+        }
+    }
+
+    #[test]
+    fn arrows_that_point_the_right_way_are_left_alone() {
+        for (file, text) in [
+            (
+                "src/call/mod.rs",
+                "use std::time::Instant; use super::call::View; use crate::call::State; use State::*;",
+            ),
+            (
+                "src/panel/tone.rs",
+                "use crate::media::Tone; use crate::call::View;",
+            ),
+            (
+                "src/media/engine.rs",
+                "fn f() { rtc::leg::go() } use super::rtc::leg;",
+            ),
+            ("src/media/rtc/mod.rs", "use rtc::x; use webrtc::y;"),
+            (
+                "src/signalling/kandy/ws.rs",
+                "use crate::wire::Ping; use tokio_tungstenite::x;",
+            ),
+            ("src/lib.rs", "pub use crate::call::View;"),
+            (
+                "src/main.rs",
+                "use doorstation::{config, demo}; fn f() { println!() }",
+            ),
+            (
+                "src/station.rs",
+                "#[cfg(test)] mod tests { use crate::gateway; }",
+            ),
+        ] {
+            assert_eq!(told(file, text), Vec::<String>::new(), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_core_may_name_its_own_modules_from_its_front_page() {
+        let files = [
+            ("src/call/mod.rs", "pub use timer::Timer;"),
+            ("src/call/timer.rs", "pub struct Timer;"),
+        ];
+        let files = files.map(|(file, text)| (file.to_owned(), text.to_owned()));
+        assert_eq!(check(&scan::sources(&files)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn one_thing_of_a_module_may_be_allowed_without_its_rest() {
+        let told = told(
+            "src/report/json.rs",
+            "use crate::media::{Tone, feed::VideoFrame};",
+        );
+        assert_eq!(
+            told,
+            ["src/report/json.rs:1: crate::media::feed::VideoFrame: report must not know media"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_told() {
+        let told = told("src/station.rs", &"\n".repeat(501));
+        assert_eq!(
+            told,
+            ["src/station.rs:501: is longer than 500 lines: make two of it"]
+        );
+    }
+
+    fn told(file: &str, text: &str) -> Vec<String> {
+        check(&scan::sources(&[(file.to_owned(), text.to_owned())]))
+    }
+}

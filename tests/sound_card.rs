@@ -1,0 +1,414 @@
+//! Sound over the real ALSA library and the virtual card.
+//!
+//! alsa-lib reads its configuration's place from the environment of the process, so
+//! each test starts itself again with that variable set: see [`with_card`].
+
+use std::f32::consts::TAU;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use doorstation::call::{Device, Input};
+use doorstation::clock;
+use doorstation::media::Tone;
+use doorstation::media::feed::Voices;
+use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
+use doorstation::media::sound::{Sound, SoundSettings};
+use doorstation::tasks::Tasks;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Far more than anything here takes; a slow machine is slow, not red.
+const GENEROUS: Duration = Duration::from_secs(30);
+/// Tells the inner run where its card is.
+const INNER: &str = "DOORSTATION_TEST_CARD";
+const RATE: usize = 48_000;
+
+/// Runs `test`, which is called `name`, in a process of its own whose ALSA has the
+/// card of a fresh directory.
+fn with_card<F: Future<Output = ()>>(name: &str, test: impl FnOnce(PathBuf) -> F) {
+    if let Some(directory) = std::env::var_os(INNER) {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test(directory.into()));
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let (variable, value) = VirtualCard::environment(directory.path());
+    let status = Command::new(std::env::current_exe().expect("this program"))
+        .args([name, "--exact", "--nocapture"])
+        .env(variable, value)
+        .env(INNER, directory.path())
+        .status()
+        .expect("it runs again");
+    assert!(status.success());
+}
+
+struct Rig {
+    sound: Sound,
+    news: mpsc::Receiver<Input>,
+    tasks: Tasks,
+}
+
+fn start(settings: SoundSettings) -> Rig {
+    let (inbox, news) = mpsc::channel(16);
+    let tasks = Tasks::new();
+    let sound = Sound::start(settings, inbox, &tasks).expect("sound");
+    Rig { sound, news, tasks }
+}
+
+impl Rig {
+    async fn stop(self) {
+        timeout(GENEROUS, self.tasks.stop())
+            .await
+            .expect("the threads end");
+    }
+
+    /// Waits for news of both cards: reasons, or that they work again.
+    async fn both(&mut self) -> [Option<String>; 2] {
+        let mut told = [None, None];
+        while told.contains(&None) {
+            let input = timeout(GENEROUS, self.news.recv())
+                .await
+                .expect("news in time")
+                .expect("sound lives");
+            match input {
+                Input::Device(Device::Microphone, reason) => told[0] = Some(reason),
+                Input::Device(Device::Speaker, reason) => told[1] = Some(reason),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        told.map(Option::unwrap)
+    }
+
+    async fn until(&self, figure: &str, wanted: f64) {
+        let reached = async {
+            while self.sound.figures()[figure] < wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(GENEROUS, reached).await.expect(figure);
+    }
+
+    /// Lets the microphone be heard at the speaker for so many packets.
+    async fn loop_back(&self, packets: usize) {
+        let mut microphone = self.sound.microphone();
+        let mut voice = self.sound.speaker();
+        voice.set_audible(true);
+        for sequence in 0..packets {
+            let packet = timeout(GENEROUS, microphone.recv())
+                .await
+                .expect("a packet")
+                .expect("no packet is missed");
+            voice.push(sequence as u16, packet.timestamp, packet.data.clone());
+        }
+        assert!(*voice.heard().borrow(), "it was heard");
+    }
+}
+
+fn read(path: &Path) -> Vec<f32> {
+    let mut reader = hound::WavReader::open(path).expect("a WAV file");
+    assert_eq!(reader.spec().sample_rate as usize, RATE);
+    reader
+        .samples::<i16>()
+        .map(|sample| f32::from(sample.expect("a sample")) / 32_768.0)
+        .collect()
+}
+
+fn write(path: &Path, samples: impl Iterator<Item = f32>) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE as u32,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("a file");
+    for sample in samples {
+        writer
+            .write_sample((sample * 32_767.0) as i16)
+            .expect("a sample");
+    }
+    writer.finalize().expect("a whole file");
+}
+
+/// The amplitude of one frequency (Goertzel).
+fn amplitude(samples: &[f32], hertz: f32) -> f32 {
+    let factor = 2.0 * (TAU * hertz / RATE as f32).cos();
+    let (mut one, mut two) = (0.0_f32, 0.0_f32);
+    for sample in samples {
+        let now = sample + factor * one - two;
+        (two, one) = (one, now);
+    }
+    let power = one * one + two * two - factor * one * two;
+    2.0 * power.max(0.0).sqrt() / samples.len() as f32
+}
+
+/// How loud `hertz` is in each 10 ms.
+fn track(samples: &[f32], hertz: f32) -> Vec<f32> {
+    let blocks = samples.chunks_exact(RATE / 100);
+    blocks.map(|block| amplitude(block, hertz)).collect()
+}
+
+#[test]
+fn what_the_microphone_hears_comes_out_of_the_speaker() {
+    with_card(
+        "what_the_microphone_hears_comes_out_of_the_speaker",
+        |directory| async move {
+            // A tone of 440 Hz for 300 ms at the begin of each second.
+            let wav = directory.join("in.wav");
+            let out = directory.join("out.wav");
+            let sample = |index: usize| {
+                let on = index < 300 * RATE / 1000;
+                if on {
+                    0.4 * (TAU * 440.0 * index as f32 / RATE as f32).sin()
+                } else {
+                    0.0
+                }
+            };
+            write(&wav, (0..RATE).map(sample));
+            let card = VirtualCard::prepare(&directory, MicSource::Wav(wav), Some(out.clone()))
+                .expect("a card");
+            let mut rig = start(VirtualCard::settings());
+            rig.loop_back(6 * 50).await;
+            println!("{:?}", rig.sound.figures());
+            assert!(rig.news.try_recv().is_err(), "no fault");
+            rig.stop().await;
+            drop(card);
+
+            let heard = read(&out);
+            let levels = track(&heard, 440.0);
+            // The file's time line is the card's: both begin together.
+            let mut delays: Vec<f32> = (1..heard.len() / RATE)
+                .filter_map(|second| {
+                    let from = second * RATE;
+                    let onset = heard[from..]
+                        .iter()
+                        .take(RATE / 2)
+                        .position(|sample| sample.abs() > 0.1)?;
+                    Some(onset as f32 / 48.0)
+                })
+                .collect();
+            delays.sort_by(f32::total_cmp);
+            assert!(delays.len() >= 3, "{delays:?}");
+            let median = delays[delays.len() / 2];
+            println!("microphone to speaker: {median:.1} ms of {delays:?}");
+            assert!((20.0..250.0).contains(&median), "{median} ms");
+            let loud = levels.iter().filter(|level| **level > 0.25).count();
+            assert!(loud >= 3 * 20, "440 Hz in {loud} blocks");
+            let other = amplitude(&heard, 1234.0);
+            assert!(other < 0.01, "{other} at 1234 Hz");
+        },
+    );
+}
+
+#[test]
+fn nothing_is_encoded_while_nobody_listens() {
+    with_card(
+        "nothing_is_encoded_while_nobody_listens",
+        |directory| async move {
+            let _card = VirtualCard::prepare(&directory, MicSource::Voice, None).expect("a card");
+            let rig = start(VirtualCard::settings());
+            rig.until("microphone_blocks", 50.0).await;
+            assert_eq!(rig.sound.figures()["microphone_packets"], 0.0);
+            let mut microphone = rig.sound.microphone();
+            let first = microphone.recv().await.expect("a packet");
+            let second = microphone.recv().await.expect("a packet");
+            assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 960);
+            assert!(!second.data.is_empty());
+            rig.stop().await;
+        },
+    );
+}
+
+#[test]
+fn the_chime_and_then_the_ring_back_are_heard() {
+    with_card(
+        "the_chime_and_then_the_ring_back_are_heard",
+        |directory| async move {
+            let out = directory.join("out.wav");
+            let card = VirtualCard::prepare(&directory, MicSource::Silence, Some(out.clone()))
+                .expect("a card");
+            let rig = start(VirtualCard::settings());
+            rig.until("speaker_blocks", 20.0).await;
+            rig.sound.play(Some(Tone::Chime));
+            rig.sound.play(Some(Tone::RingBack));
+            let blocks = rig.sound.figures()["speaker_blocks"];
+            rig.until("speaker_blocks", blocks + 150.0).await;
+            rig.sound.play(Some(Tone::Talk));
+            rig.until("speaker_blocks", blocks + 190.0).await;
+            rig.stop().await;
+            drop(card);
+
+            let heard = read(&out);
+            let first = |hertz: f32| {
+                let levels = track(&heard, hertz);
+                levels
+                    .iter()
+                    .position(|level| *level > 0.12)
+                    .expect("it is heard")
+            };
+            let [e, c, ring, talk] = [659.26, 523.25, 425.0, 783.99].map(first);
+            println!("E5 at {e}0 ms, C5 {c}0 ms, ring-back {ring}0 ms, talk {talk}0 ms");
+            assert!(e < c && c < ring && ring < talk);
+            // Machine load may stretch what is heard; it never shortens it.
+            assert!(c - e >= 30 && ring - c >= 30 && talk - ring >= 50);
+        },
+    );
+}
+
+#[test]
+fn a_card_that_vanishes_comes_back() {
+    with_card("a_card_that_vanishes_comes_back", |directory| async move {
+        let prepare = || VirtualCard::prepare(&directory, MicSource::Voice, None).expect("a card");
+        let card = prepare();
+        let mut rig = start(VirtualCard::settings());
+        rig.until("microphone_blocks", 20.0).await;
+        rig.until("speaker_blocks", 20.0).await;
+        drop(card);
+        let reasons = rig.both().await;
+        println!("{reasons:?}");
+        let named =
+            |reason: &Option<String>, name| reason.as_ref().is_some_and(|it| it.contains(name));
+        assert!(named(&reasons[0], MICROPHONE) && named(&reasons[1], SPEAKER));
+
+        let card = prepare();
+        let began = clock::now();
+        assert_eq!(rig.both().await, [None, None]);
+        println!("back after {:?}", began.elapsed());
+        rig.loop_back(50).await;
+        rig.stop().await;
+        drop(card);
+    });
+}
+
+#[test]
+fn a_station_whose_cards_are_missing_says_so_and_takes_voices_all_the_same() {
+    with_card(
+        "a_station_whose_cards_are_missing_says_so_and_takes_voices_all_the_same",
+        |_| async move {
+            let mut rig = start(SoundSettings {
+                capture: Some("no_such_microphone".into()),
+                playback: Some("no_such_speaker".into()),
+            });
+            let reasons = rig.both().await;
+            println!("{reasons:?}");
+            let mut voice = rig.sound.speaker();
+            voice.set_audible(true);
+            for sequence in 0..500_u16 {
+                voice.push(sequence, u32::from(sequence) * 960, vec![0x78, 0, 0].into());
+            }
+            assert!(!*voice.heard().borrow());
+            rig.stop().await;
+        },
+    );
+}
+
+#[test]
+fn a_station_without_cards_is_no_fault() {
+    with_card("a_station_without_cards_is_no_fault", |_| async move {
+        let mut rig = start(SoundSettings::default());
+        let mut voice = rig.sound.speaker();
+        voice.set_audible(true);
+        voice.push(0, 0, vec![0x78, 0, 0].into());
+        rig.sound.play(Some(Tone::Chime));
+        // The voice is drained although there is no speaker.
+        rig.until("voice_packets", 1.0).await;
+        assert!(rig.news.try_recv().is_err());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_card_that_hangs_is_reported() {
+    with_card("a_card_that_hangs_is_reported", |directory| async move {
+        // The card's FIFOs and configuration without its clock: the microphone's
+        // file never ends and never goes on.
+        let card = VirtualCard::prepare(&directory, MicSource::Silence, None).expect("a card");
+        let fifo = directory.join("mic.fifo");
+        let silent = directory.join("silent.fifo");
+        let made = Command::new("mkfifo")
+            .arg(&silent)
+            .status()
+            .expect("mkfifo");
+        assert!(made.success());
+        let held = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&silent)
+            .expect("both ends");
+        std::fs::remove_file(&fifo).expect("it was there");
+        std::fs::rename(&silent, &fifo).expect("same directory");
+        let mut rig = start(SoundSettings {
+            playback: None,
+            ..VirtualCard::settings()
+        });
+        let Some(Input::Device(Device::Microphone, Some(reason))) =
+            timeout(GENEROUS, rig.news.recv()).await.expect("news")
+        else {
+            panic!("a fault of the microphone");
+        };
+        println!("{reason}");
+        // Closing the other end lets the thread go.
+        drop(held);
+        rig.stop().await;
+        drop(card);
+    });
+}
+
+#[test]
+fn the_speakers_file_can_be_read_while_it_grows() {
+    with_card(
+        "the_speakers_file_can_be_read_while_it_grows",
+        |directory| async move {
+            let out = directory.join("out.wav");
+            let _card = VirtualCard::prepare(&directory, MicSource::Silence, Some(out.clone()))
+                .expect("a card");
+            let grown = async {
+                while hound::WavReader::open(&out).map_or(0, |wav| wav.duration()) < RATE as u32 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            timeout(GENEROUS, grown).await.expect("a second of sound");
+        },
+    );
+}
+
+#[test]
+fn a_microphone_file_that_does_not_go_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = MicSource::Wav(directory.path().join("missing.wav"));
+    let refused = VirtualCard::prepare(directory.path(), missing, None).expect_err("no file");
+    assert!(refused.to_string().contains("missing.wav"), "{refused}");
+}
+
+#[test]
+fn sound_that_stops_leaves_no_thread_and_no_file() {
+    with_card(
+        "sound_that_stops_leaves_no_thread_and_no_file",
+        |directory| async move {
+            let _card = VirtualCard::prepare(&directory, MicSource::Voice, None).expect("a card");
+            let files = || std::fs::read_dir("/proc/self/fd").expect("procfs").count();
+            let names = || {
+                let tasks = std::fs::read_dir("/proc/self/task").expect("procfs");
+                let name = |task: std::fs::DirEntry| {
+                    std::fs::read_to_string(task.path().join("comm")).unwrap_or_default()
+                };
+                let names = tasks.map(|task| name(task.expect("procfs")));
+                names.filter(|name| name.starts_with("sound-")).count()
+            };
+            let mut most = None;
+            for _ in 0..10 {
+                let rig = start(VirtualCard::settings());
+                rig.until("microphone_blocks", 2.0).await;
+                rig.until("speaker_blocks", 2.0).await;
+                assert_eq!(names(), 2);
+                rig.stop().await;
+                assert_eq!(names(), 0);
+                let now = files();
+                assert!(now <= *most.get_or_insert(now), "{now} files");
+            }
+        },
+    );
+}
