@@ -70,3 +70,28 @@ async fn stopping_the_process_closes_the_sessions() {
     assert_eq!(door.gauge.sessions(), 0);
     page.is(&leg, Media::FarEndClosed).await;
 }
+
+#[tokio::test]
+async fn a_far_end_that_is_not_there_is_given_up() {
+    let (mut door, mut page) = (
+        Station::new(&[VideoCodec::Vp8]),
+        Station::new(&[VideoCodec::Vp8]),
+    );
+    let leg = LegId::new("leg");
+    let offer = door.offer(&leg, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
+    page.close(&leg).await;
+    let began = doorstation::clock::now();
+    door.apply(&leg, answer).await;
+    let reason = door
+        .until(&leg, |media| match media {
+            Media::Lost(reason) => Some(reason.clone()),
+            _ => None,
+        })
+        .await;
+    let took = began.elapsed();
+    println!("{reason} after {took:?}");
+    // By the clock of the leg, not when ICE gives up by itself (30 s).
+    assert!(took.as_secs() < 25, "{took:?}");
+    assert!(reason.contains("no media connection"), "{reason}");
+}

@@ -20,7 +20,7 @@ use doorstation::tasks::Tasks;
 use tokio::sync::mpsc;
 
 /// Longer than any step takes on a slow machine; waits end at the event.
-pub const GENEROUS: Duration = Duration::from_secs(20);
+pub const GENEROUS: Duration = Duration::from_secs(60);
 
 pub const EVERYTHING: Flow = Flow {
     microphone: true,

@@ -29,6 +29,14 @@ impl Transport {
         self.connection == RTCPeerConnectionState::Connected
     }
 
+    /// Both descriptions are known: it looks for a way to the far end.
+    pub(crate) fn begun(&self) -> bool {
+        !matches!(
+            self.ice,
+            RTCIceConnectionState::Unspecified | RTCIceConnectionState::New
+        )
+    }
+
     /// It will not come back by itself.
     pub(crate) fn failed(&self) -> bool {
         self.connection == RTCPeerConnectionState::Failed

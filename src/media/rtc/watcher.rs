@@ -21,6 +21,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// of 8 s must not end a call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a transport may take to come about, from the first check (protocol
+/// section 11.5). A 3.x page that fails on our answer goes away without a word.
+const COMING_UP: Duration = Duration::from_secs(15);
+
 /// News of a session. The number is the m-line's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
@@ -61,6 +65,7 @@ impl Watch {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut away: Option<Instant> = None;
+        let mut coming: Option<Instant> = None;
         loop {
             tokio::select! {
                 changed = self.transport.changed() => {
@@ -68,15 +73,18 @@ impl Watch {
                         return;
                     }
                 }
-                _ = look.tick(), if self.connected => {
-                    if self.is_closed().await {
+                _ = look.tick() => {
+                    if self.connected && self.is_closed().await {
                         self.tell(Notice::Closed(self.line)).await;
                         return;
                     }
                 }
             }
             let now = *self.transport.borrow_and_update();
-            if now.failed() {
+            let late = !self.connected
+                && now.begun()
+                && coming.get_or_insert_with(Instant::now).elapsed() > COMING_UP;
+            if now.failed() || late {
                 let reason = if self.connected {
                     "the media connection failed"
                 } else {
