@@ -5,6 +5,7 @@
 mod config_bench;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -40,7 +41,10 @@ fn the_full_example_is_right_and_means_what_it_says() {
     assert_eq!(checked.call.wish, wish);
 
     let gateway = checked.gateway.unwrap();
-    assert_eq!(gateway.listen, "0.0.0.0:8443".parse().unwrap());
+    assert_eq!(
+        gateway.listen,
+        "0.0.0.0:8443".parse::<SocketAddr>().unwrap()
+    );
     assert_eq!(gateway.door.as_str(), "door@home.local");
     assert_eq!(gateway.state_dir, Path::new("/var/lib/doorstation"));
     let names = vec!["door.home.arpa".to_owned()];
