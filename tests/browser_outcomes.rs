@@ -80,7 +80,8 @@ async fn a_page_calls_and_nobody_talks() -> Result<()> {
         scene.station.panel("reject").await?;
         alice.wait_state("ENDED").await?;
         check_code(&alice.last_step().await?, "603")?;
-        check_code(&scene.ended().await?, "603")?;
+        // "Rejected by local user" (protocol section 6.5).
+        check_code(&scene.ended().await?, "9902")?;
 
         eprintln!("the page gives up");
         scene.station.mark();

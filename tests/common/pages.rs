@@ -55,7 +55,8 @@ async fn file(Path(name): Path<String>) -> Response {
     let kind = match name.rsplit_once('.') {
         Some((_, "html")) => "text/html; charset=utf-8",
         Some((_, "js")) => "text/javascript; charset=utf-8",
-        // Browsers ask for a favicon by themselves.
+        // Browsers ask for it by themselves.
+        Some((_, "ico")) => return StatusCode::NO_CONTENT.into_response(),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     match source(&name) {

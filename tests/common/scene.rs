@@ -124,7 +124,7 @@ impl Scene {
             .run(
                 "peer.watch(args);
                  await measure.until('picture', () => peer.picture.frames > 15);
-                 const rate = await measure.frameRate(peer.call.pc, 2000);
+                 const rate = await measure.steadyFrameRate(peer.call.pc);
                  return { ...rate, ...peer.picture.report() };",
                 picture_clock(),
             )
