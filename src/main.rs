@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use doorstation::report::terminal::{self, Look};
 use doorstation::{config, demo, telemetry};
 
 /// The firmware of an open door station: a visitor presses the bell, a person
@@ -60,7 +61,10 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Before the first thread: a process that has threads cannot read its zone.
-    let offset = doorstation::report::terminal::local_offset();
+    let look = Look {
+        offset: terminal::local_offset(),
+        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+    };
     let format = arguments
         .log_format
         .unwrap_or_else(telemetry::LogFormat::fitting);
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(doorstation::run::run(checked, offset))),
+                Ok(()) => outcome(in_runtime(doorstation::run::run(checked, look))),
                 Err(error) => refuse(&error),
             }
         }
@@ -84,7 +88,7 @@ fn main() -> ExitCode {
                 return outcome(Err(error));
             }
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(demo::run(*options, offset))),
+                Ok(()) => outcome(in_runtime(demo::run(*options, look))),
                 Err(error) => refuse(&error),
             }
         }

@@ -16,30 +16,25 @@ use crate::media::gst::{CameraSettings, Source};
 use crate::media::sound::SoundSettings;
 use crate::panel::sim;
 use crate::report::Report;
-use crate::report::terminal::Terminal;
+use crate::report::terminal::{Look, Terminal};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::signalling::kandy;
 use crate::tasks::Tasks;
-
-/// Calls that a door takes part in before callers hear "busy": it has one line.
-pub const DOOR_CALLS: usize = 1;
-/// A person may hold one call and take a second.
-pub const PERSON_CALLS: usize = 2;
 
 /// Runs the station until a signal stops it.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(config: Checked, offset: time::UtcOffset) -> anyhow::Result<()> {
+pub async fn run(config: Checked, look: Look) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
     stop_on_signal(&stop, None, &tasks).context("signals")?;
     let view = watch::Sender::new(View::default());
     // At a terminal a person watches; as a service the journal tells enough.
     let (report, writer) = if std::io::stdout().is_terminal() {
-        let terminal = Terminal::for_stdout(config.station.name.as_str(), offset, &view);
+        let terminal = Terminal::for_stdout(config.station.name.as_str(), look, &view);
         let (report, writer) = Report::start(terminal, std::io::stdout(), &tasks)
             .context("the report on standard output")?;
         (report, Some(writer))
@@ -109,7 +104,7 @@ fn home_gateway(
         address: gateway.door.to_string(),
         name: station.name.clone(),
         password: gateway::Password::Plain(password),
-        max_calls: DOOR_CALLS,
+        max_calls: gateway::User::DOOR_CALLS,
     };
     let people = gateway.users.into_iter().map(person);
     let settings = gateway::Settings {
@@ -148,7 +143,7 @@ fn person(user: checked::User) -> gateway::User {
             checked::Password::Plain(password) => gateway::Password::Plain(password),
             checked::Password::Hash(hash) => gateway::Password::Argon2(hash),
         },
-        max_calls: PERSON_CALLS,
+        max_calls: gateway::User::PERSON_CALLS,
     }
 }
 

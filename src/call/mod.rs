@@ -123,13 +123,7 @@ impl Calls {
                 call.media(&leg, media, cx);
             }),
             Input::Connection(account, connection) => {
-                let old = self
-                    .view
-                    .connections
-                    .insert(account.clone(), connection.clone());
-                if old.as_ref() != Some(&connection) {
-                    out.push(Output::Event(Event::Connection(account, connection)));
-                }
+                self.connection(account, connection, &mut out);
             }
             Input::Device(device, fault) => self.device(device, fault, &mut out),
             Input::Tick => self.with_call(now, &mut out, Call::tick),
@@ -219,6 +213,20 @@ impl Calls {
         }
         let id = (self.new_id)();
         self.begin(now, out, |cx| Call::receive(id, incoming, cx));
+    }
+
+    /// An account that tries again after a failure still shows the failure, until
+    /// it is connected: a light must not flicker with every attempt.
+    fn connection(&mut self, account: AccountId, new: Connection, out: &mut Vec<Output>) {
+        let old = self.view.connections.get(&account);
+        if old == Some(&new) {
+            return;
+        }
+        let failed = matches!(old, Some(Connection::Lost(_) | Connection::Refused(_)));
+        if !(failed && new == Connection::Connecting) {
+            self.view.connections.insert(account.clone(), new.clone());
+        }
+        out.push(Output::Event(Event::Connection(account, new)));
     }
 
     fn device(&mut self, device: Device, fault: Option<String>, out: &mut Vec<Output>) {

@@ -635,6 +635,27 @@ fn a_shutdown_ends_the_call_and_accepts_nothing_more() {
 }
 
 #[test]
+fn an_account_that_tries_again_still_shows_why_it_failed() {
+    let mut bench = Bench::offline(&[ALICE]);
+    let lost = Connection::Lost(failure("subscription:1"));
+    for connection in [
+        Connection::Connecting,
+        lost.clone(),
+        Connection::Connecting,
+        lost.clone(),
+        Connection::Connecting,
+    ] {
+        bench.feed(Input::Connection(home(), connection));
+    }
+    assert_eq!(bench.calls.view().connections[&home()], lost);
+    bench.feed(Input::Connection(home(), Connection::Connected));
+    assert_eq!(
+        bench.calls.view().connections[&home()],
+        Connection::Connected
+    );
+}
+
+#[test]
 fn a_device_fault_is_told_once_and_its_end_once() {
     let mut bench = Bench::ringing(&[ALICE]);
     let fault = || Input::Device(Device::Camera, Some("no picture".to_owned()));

@@ -26,9 +26,8 @@ use crate::media::sound::SoundSettings;
 use crate::media::sound::virtual_card::{self, MicSource, VirtualCard};
 use crate::panel::sim;
 use crate::report::json::Json;
-use crate::report::terminal::Terminal;
+use crate::report::terminal::{Look, Terminal};
 use crate::report::{self, Ready, Report};
-use crate::run::{DOOR_CALLS, PERSON_CALLS};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::tasks::Tasks;
@@ -71,7 +70,7 @@ pub fn enter_card(options: &Options) -> anyhow::Result<()> {
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(options: Options, offset: time::UtcOffset) -> anyhow::Result<()> {
+pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
     if options.plain_http && !options.listen.ip().is_loopback() {
         bail!(
             "--plain-http is refused on {}: passwords would cross the network in the clear; \
@@ -93,7 +92,7 @@ pub async fn run(options: Options, offset: time::UtcOffset) -> anyhow::Result<()
     let (report, writer) = match options.json {
         true => Report::start(Json, std::io::stdout(), &tasks),
         false => Report::start(
-            Terminal::for_stdout(DOOR_NAME, offset, &view),
+            Terminal::for_stdout(DOOR_NAME, look, &view),
             std::io::stdout(),
             &tasks,
         ),
@@ -228,8 +227,13 @@ fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway
         password: Password::Plain(login.password.clone()),
         max_calls,
     };
-    let mut users = vec![user(&people.door, DOOR_CALLS)];
-    users.extend(people.users.iter().map(|login| user(login, PERSON_CALLS)));
+    let mut users = vec![user(&people.door, gateway::User::DOOR_CALLS)];
+    users.extend(
+        people
+            .users
+            .iter()
+            .map(|login| user(login, gateway::User::PERSON_CALLS)),
+    );
     gateway::Settings {
         listen: options.listen,
         tls: match options.plain_http {

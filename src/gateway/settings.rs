@@ -48,6 +48,13 @@ pub struct User {
     pub max_calls: usize,
 }
 
+impl User {
+    /// A door has one line.
+    pub const DOOR_CALLS: usize = 1;
+    /// A person may hold one call and take a second.
+    pub const PERSON_CALLS: usize = 2;
+}
+
 /// What the indoor page is told about the door.
 #[derive(Clone, Debug)]
 pub struct Door {

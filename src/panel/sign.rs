@@ -97,25 +97,19 @@ fn of_call(call: &CallView) -> Option<Sign> {
 
 /// Trouble with the accounts; `None` when at least one can ring.
 ///
-/// An account that is coming back alternates between lost and connecting; both
-/// are `NoConnection`, so that the light does not flicker with every attempt.
+/// `Connecting` in the view is an account's first attempt: after a failure the view
+/// keeps the failure until it is mended.
 fn of_connections(view: &View) -> Option<Sign> {
-    if view.connections.is_empty() {
-        return Some(Sign::Starting);
-    }
-    let mut refused = false;
+    let mut worst = Sign::Starting;
     for connection in view.connections.values() {
-        match connection {
+        worst = match connection {
             Connection::Connected => return None,
-            Connection::Refused(_) => refused = true,
-            Connection::Connecting | Connection::Lost(_) => {}
-        }
+            Connection::Connecting => worst,
+            Connection::Lost(_) => worst.max(Sign::NoConnection),
+            Connection::Refused(_) => Sign::LoginRefused,
+        };
     }
-    Some(if refused {
-        Sign::LoginRefused
-    } else {
-        Sign::NoConnection
-    })
+    Some(worst)
 }
 
 #[cfg(test)]
@@ -141,7 +135,7 @@ mod tests {
     #[test]
     fn coming_back_looks_like_being_away() {
         assert_eq!(of(&view([lost()])), Sign::NoConnection);
-        assert_eq!(of(&view([Connection::Connecting])), Sign::NoConnection);
+        assert_eq!(of(&view([Connection::Connecting])), Sign::Starting);
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub struct Terminal {
     line_is_up: bool,
 }
 
+/// What the person at the terminal wants of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// What is added to UTC: [`local_offset`].
+    pub offset: UtcOffset,
+    /// The variable `NO_COLOR` is set and not empty.
+    pub no_color: bool,
+}
+
 /// How a terminal looks.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -70,11 +79,9 @@ fn width_of_stdout() -> usize {
 }
 
 impl Terminal {
-    /// The standard output of this process: living if it is a terminal and
-    /// `NO_COLOR` is not set.
-    pub fn for_stdout(name: &str, offset: UtcOffset, view: &watch::Sender<View>) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let settings = Settings::for_stdout(name, no_color, offset);
+    /// The standard output of this process: living if it is a terminal.
+    pub fn for_stdout(name: &str, look: Look, view: &watch::Sender<View>) -> Self {
+        let settings = Settings::for_stdout(name, look.no_color, look.offset);
         Self::new(settings, view.subscribe())
     }
 

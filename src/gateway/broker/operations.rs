@@ -32,6 +32,7 @@ impl Broker {
         if self.calls.len() >= self.rules.max_calls {
             return Err(Refusal::NoRoom);
         }
+        self.registrations.reply_first(user, now);
         let parties = self.parties(user, &start);
         let leg = self.registrations.ids.leg();
         match self.ring(user, &start.to) {

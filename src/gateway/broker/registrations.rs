@@ -21,6 +21,10 @@ pub(super) struct Subscription {
     pub(super) made: u64,
     pub(super) expires_at: Instant,
     pub(super) outbox: Outbox,
+    /// The reply to a `callStart` of its user is on the way until then: a callee's
+    /// client says "ringing" within milliseconds, of a call that the caller does
+    /// not know yet.
+    quiet_until: Instant,
 }
 
 pub(super) struct Registrations {
@@ -51,7 +55,8 @@ impl Registrations {
         user: &str,
         correlator: Option<String>,
         service: Vec<String>,
-        expires_at: Instant,
+        expires: Duration,
+        now: Instant,
     ) -> String {
         let id = self.ids.channel();
         self.made += 1;
@@ -60,8 +65,9 @@ impl Registrations {
             correlator,
             service,
             made: self.made,
-            expires_at,
+            expires_at: now + expires,
             outbox: Outbox::default(),
+            quiet_until: now,
         };
         self.subscriptions.insert(id.clone(), subscription);
         id
@@ -131,6 +137,14 @@ impl Registrations {
             .collect()
     }
 
+    /// `user` makes a call: the reply that names it goes before all that concerns it.
+    pub(super) fn reply_first(&mut self, user: &str, now: Instant) {
+        let mine = self.subscriptions.values_mut();
+        for subscription in mine.filter(|subscription| subscription.user == user) {
+            subscription.quiet_until = now + REPLY_FIRST;
+        }
+    }
+
     /// Queues `notification` for every client of `user`.
     pub(super) fn tell_user(&mut self, user: &str, notification: &Notification, now: Instant) {
         for id in self.of_user(user) {
@@ -145,7 +159,11 @@ impl Registrations {
         };
         notification.event_id = self.ids.event();
         let asked = self.requester.as_deref() == Some(subscription.user.as_str());
-        let not_before = asked.then(|| now + REPLY_FIRST);
+        let quiet_until = match asked {
+            true => now + REPLY_FIRST,
+            false => subscription.quiet_until,
+        };
+        let not_before = Some(quiet_until).filter(|until| *until > now);
         if subscription.outbox.push(notification, not_before).is_err() {
             self.overflowed.push(id.to_owned());
         }

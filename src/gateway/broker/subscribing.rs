@@ -51,7 +51,7 @@ impl Broker {
         let service = wishes.service.clone();
         let id = self
             .registrations
-            .add(user, wishes.correlator, service, now + expires);
+            .add(user, wishes.correlator, service, expires, now);
         Ok(Reply::Subscribed(Granted {
             id,
             user: user.to_owned(),

@@ -330,3 +330,16 @@ fn a_thousand_calls_leave_nothing_behind() {
     }
     assert_eq!(world.broker.calls(), 0);
 }
+
+#[test]
+fn the_caller_knows_its_call_before_it_hears_of_it() {
+    let mut world = World::new();
+    let (door, alice) = (world.subscribe(DOOR), world.subscribe(ALICE));
+    world.call(&door, ALICE);
+    let theirs = world.incoming(&alice);
+    world.control(&alice, &theirs, CallControlRequest::Ringing {});
+    world.pass(Duration::from_millis(19));
+    assert!(world.story(&door).is_empty(), "the reply is on its way");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.story(&door), ["ringing"]);
+}
