@@ -97,8 +97,8 @@ fn keys(user: &str, address: IpAddr) -> [(Key, u32); 2] {
     ]
 }
 
-/// A host has a whole IPv6 /64 to itself.
-fn network(address: IpAddr) -> IpAddr {
+/// What one host has to itself: an IPv4 address, or a whole IPv6 /64.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
