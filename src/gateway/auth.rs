@@ -113,14 +113,15 @@ impl Auth {
         // One count for all spellings, of strangers too: otherwise a name whose
         // second spelling is held up would be known to exist.
         let counted = self.directory.spelling(&name);
-        if !lock(&self.guesses).may_try(&counted, from, clock::now()) {
-            tracing::debug!(address = %from, "too many wrong passwords; not even looking");
-            return Err(Denied);
-        }
         if let Some(user) = &user
+            && lock(&self.guesses).may_return(&counted, from, clock::now())
             && self.knows(user, &password)
         {
             return Ok(user.clone());
+        }
+        if !lock(&self.guesses).may_try(&counted, from, clock::now()) {
+            tracing::debug!(address = %from, "too many wrong passwords; not even looking");
+            return Err(Denied);
         }
         lock(&self.guesses).begin(&counted, from, clock::now());
         let verified = self.verify(user.as_deref(), &password).await;
@@ -297,6 +298,20 @@ mod tests {
                 assert_eq!(denied, Ok(Err(Denied)), "{spelling}");
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_at_others_do_not_lock_out_who_is_in() {
+        let auth = auth(Password::Plain(Secret::new("right")));
+        let right = header("Basic", "alice@demo.local:right");
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        for guess in 0..100 {
+            let stranger = header("Basic", &format!("stranger{guess}:wrong"));
+            assert_eq!(auth.check(Some(&stranger), HERE).await, Err(Denied));
+        }
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        let wrong = header("Basic", "alice@demo.local:wrong");
+        assert_eq!(auth.check(Some(&wrong), HERE).await, Err(Denied));
     }
 
     #[tokio::test(start_paused = true)]
