@@ -3,7 +3,7 @@
 
 mod rtc;
 
-use doorstation::call::{LegId, Media};
+use doorstation::call::{LegId, Media, MediaOrder, Sdp};
 use doorstation::media::VideoCodec;
 use rtc::{EVERYTHING, SEND, Station, WATCH, directions, eventually};
 
@@ -239,7 +239,7 @@ async fn nonsense_fails_with_a_sentence_and_the_leg_goes_on() {
     let mut call = call(&BOTH).await;
     let nonsense = ["", "v=0", "hello", "v=0\r\nm=audio", "v=0\r\n\u{0}=1\r\n"];
     for text in nonsense {
-        let order = doorstation::call::MediaOrder::Reanswer(doorstation::call::Sdp::new(text));
+        let order = MediaOrder::Reanswer(Sdp::new(text));
         call.door.order(&call.leg, order).await;
         let message = call
             .door
@@ -255,7 +255,7 @@ async fn nonsense_fails_with_a_sentence_and_the_leg_goes_on() {
     let leg = LegId::new("empty");
     let empty = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
                  m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n";
-    let order = doorstation::call::MediaOrder::Answer(doorstation::call::Sdp::new(empty), SEND);
+    let order = MediaOrder::Answer(Sdp::new(empty), SEND);
     call.door.order(&leg, order).await;
     let code = call
         .door
@@ -266,6 +266,61 @@ async fn nonsense_fails_with_a_sentence_and_the_leg_goes_on() {
         .await;
     assert_eq!(code, "call:9");
     call.door.close(&leg).await;
+}
+
+#[tokio::test]
+async fn after_an_offer_that_fails_both_can_offer_again() {
+    let mut call = call(&BOTH).await;
+    let offer = call.page.reoffer(&call.leg, false).await;
+    refuses(&mut call.door, &call.leg, damaged(&offer)).await;
+    let (answer, _) = call.door.reanswer(&call.leg, offer.clone()).await;
+    assert_eq!(directions(&answer), ["sendrecv", "sendonly"]);
+    call.page.apply(&call.leg, answer).await;
+
+    refuses(&mut call.door, &call.leg, damaged(&offer)).await;
+    let offer = call.door.reoffer(&call.leg, true).await;
+    assert_eq!(directions(&offer), ["sendonly", "sendonly"]);
+    let (answer, held) = call.page.reanswer(&call.leg, offer).await;
+    assert!(held);
+    call.door.apply(&call.leg, answer).await;
+}
+
+/// `offer` with a third m-line, and nobody to check any path with.
+fn damaged(offer: &Sdp) -> Sdp {
+    let lines = offer.as_str().split_inclusive("\r\n");
+    let damaged: String = lines
+        .filter(|line| !line.starts_with("a=ice-ufrag"))
+        .collect();
+    Sdp::new(damaged + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:2\r\n")
+}
+
+async fn refuses(station: &mut Station, leg: &LegId, offer: Sdp) {
+    station.order(leg, MediaOrder::Reanswer(offer)).await;
+    let refused = station.until(leg, |media| match media {
+        Media::Failed(_) => Some(true),
+        Media::AnswerReady { .. } => Some(false),
+        _ => None,
+    });
+    assert!(refused.await);
+}
+
+#[tokio::test]
+async fn a_rejected_line_follows_the_name_that_the_far_end_gives_it() {
+    let (mut door, mut page) = (Station::new(&[]), Station::new(&BOTH));
+    let leg = LegId::new("leg");
+    let offer = page.offer(&leg, WATCH).await;
+    let (answer, _) = door.answer(&leg, offer, WATCH).await;
+    assert_eq!(directions(&answer), ["sendrecv", "-"]);
+    page.apply(&leg, answer).await;
+    // A browser that uses a rejected m-line again gives it a new name.
+    let offer = page.reoffer(&leg, false).await;
+    let (sound, _) = offer.as_str().split_once("m=video").expect("two lines");
+    let again = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:7\r\na=rtpmap:96 VP8/90000\r\n";
+    let again = Sdp::new(format!("{sound}{again}"));
+    let (answer, _) = door.reanswer(&leg, again).await;
+    assert_eq!(directions(&answer), ["sendrecv", "-"]);
+    let (_, rejected) = answer.as_str().split_once("m=video").expect("two lines");
+    assert!(rejected.contains("a=mid:7\r\n"), "{rejected}");
 }
 
 #[tokio::test]

@@ -110,15 +110,18 @@ impl Auth {
     ) -> Result<String, Denied> {
         let (name, password) = header.and_then(basic).ok_or(Denied)?;
         let user = self.directory.find(&name).map(|p| p.address.clone());
-        let counted = user.clone().unwrap_or(name);
-        if !lock(&self.guesses).may_try(&counted, from, clock::now()) {
-            tracing::debug!(address = %from, "too many wrong passwords; not even looking");
-            return Err(Denied);
-        }
+        // One count for all spellings, of strangers too: otherwise a name whose
+        // second spelling is held up would be known to exist.
+        let counted = self.directory.spelling(&name);
         if let Some(user) = &user
+            && lock(&self.guesses).may_return(&counted, from, clock::now())
             && self.knows(user, &password)
         {
             return Ok(user.clone());
+        }
+        if !lock(&self.guesses).may_try(&counted, from, clock::now()) {
+            tracing::debug!(address = %from, "too many wrong passwords; not even looking");
+            return Err(Denied);
         }
         lock(&self.guesses).begin(&counted, from, clock::now());
         let verified = self.verify(user.as_deref(), &password).await;
@@ -275,6 +278,40 @@ mod tests {
         let auth = auth(Password::Plain(Secret::new("right")));
         let header = header("Basic", "mallory@demo.local:right");
         assert_eq!(auth.check(Some(&header), HERE).await, Err(Denied));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_spelling_of_a_name_is_held_up_whether_it_exists_or_not() {
+        let phc = Argon2::default().hash_password(b"right").unwrap();
+        let auth = auth(Password::Argon2(Secret::new(phc.to_string())));
+        // Whoever gets as far as argon2 waits for ever.
+        let _all = auth.verifiers.acquire_many(2).await.unwrap();
+        for name in ["alice", "nobody"] {
+            for _ in 0..5 {
+                let counted = format!("{name}@demo.local");
+                super::lock(&auth.guesses).begin(&counted, HERE, crate::clock::now());
+            }
+            for spelling in [name.to_owned(), format!("{name}@DEMO.local@demo.local")] {
+                let guess = header("Basic", &format!("{spelling}:wrong"));
+                let denied = auth.check(Some(&guess), HERE);
+                let denied = tokio::time::timeout(Duration::from_millis(500), denied).await;
+                assert_eq!(denied, Ok(Err(Denied)), "{spelling}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_at_others_do_not_lock_out_who_is_in() {
+        let auth = auth(Password::Plain(Secret::new("right")));
+        let right = header("Basic", "alice@demo.local:right");
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        for guess in 0..100 {
+            let stranger = header("Basic", &format!("stranger{guess}:wrong"));
+            assert_eq!(auth.check(Some(&stranger), HERE).await, Err(Denied));
+        }
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
+        let wrong = header("Basic", "alice@demo.local:wrong");
+        assert_eq!(auth.check(Some(&wrong), HERE).await, Err(Denied));
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,12 +41,23 @@ impl Entry {
 impl Guesses {
     /// Whether `user` may try again from `address`.
     pub(super) fn may_try(&self, user: &str, address: IpAddr, now: Instant) -> bool {
-        keys(user, address).iter().all(|(key, free)| {
-            self.entries
-                .get(key)
-                .and_then(|entry| entry.blocked_until(*free))
-                .is_none_or(|until| until <= now)
-        })
+        keys(user, address)
+            .iter()
+            .all(|(key, free)| self.is_free(key, *free, now))
+    }
+
+    /// The same, for a user who has logged in before: what is tried with the names of
+    /// others from the same address (a machine of many people, or our own) does not
+    /// hold this one up.
+    pub(super) fn may_return(&self, user: &str, address: IpAddr, now: Instant) -> bool {
+        let [(of_user, free), _] = keys(user, address);
+        self.is_free(&of_user, free, now)
+    }
+
+    fn is_free(&self, key: &Key, free: u32, now: Instant) -> bool {
+        let entry = self.entries.get(key);
+        let until = entry.and_then(|entry| entry.blocked_until(free));
+        until.is_none_or(|until| until <= now)
     }
 
     /// An attempt begins: it counts as wrong until [`Guesses::right`], so that many
@@ -97,8 +108,8 @@ fn keys(user: &str, address: IpAddr) -> [(Key, u32); 2] {
     ]
 }
 
-/// A host has a whole IPv6 /64 to itself.
-fn network(address: IpAddr) -> IpAddr {
+/// What one host has to itself: an IPv4 address, or a whole IPv6 /64.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

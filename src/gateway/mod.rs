@@ -25,6 +25,7 @@ mod reply;
 mod rest;
 mod serve;
 mod settings;
+mod stall;
 mod tls;
 
 use std::net::SocketAddr;

@@ -242,7 +242,8 @@ fn wishes(request: SubscribeRequest) -> Wishes {
         expires: Duration::from_secs(request.expires),
         service: request.service,
         force_log_out: request.force_log_out.as_deref() == Some("true"),
-        correlator: request.client_correlator,
+        // An empty one names nothing: two such clients are two.
+        correlator: request.client_correlator.filter(|name| !name.is_empty()),
     }
 }
 

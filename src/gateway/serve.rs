@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::guesses::network;
+use super::stall::Stall;
 use crate::tasks::Tasks;
 
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -25,12 +27,14 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// Request line and headers together; hyper's own least is 8 KiB.
 const MAX_HEADERS: usize = 16 * 1024;
+/// A client that takes nothing of its replies for this long is cut off.
+const WRITE_TIME: Duration = Duration::from_secs(10);
 /// After a failed accept (no file descriptors left): time for some to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to end when the gateway stops.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The part of all connections that one address may have, loopback excepted: a
+/// The part of all connections that one host may have, loopback excepted: a
 /// single machine on the network must not keep everybody else out.
 const SHARE: usize = 4;
 
@@ -73,9 +77,11 @@ impl Places {
 
     /// A place for `peer`, unless it has its share already.
     fn take(self: &Arc<Self>, peer: IpAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
+        let local = peer.to_canonical().is_loopback();
+        let peer = network(peer);
         let mut by_peer = self.lock();
         let taken = by_peer.entry(peer).or_default();
-        if *taken >= (self.max / SHARE).max(1) && !peer.to_canonical().is_loopback() {
+        if *taken >= (self.max / SHARE).max(1) && !local {
             return None;
         }
         *taken += 1;
@@ -187,7 +193,7 @@ async fn http(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Stall::new(stream, WRITE_TIME)), service)
         .with_upgrades();
     let mut served = std::pin::pin!(served);
     let result = tokio::select! {
@@ -222,11 +228,18 @@ mod tests {
         assert!(places.take(stranger, permit()).is_none());
         let other = places.take([192, 168, 0, 8].into(), permit());
         assert!(other.is_some());
+        let loopback = [IpAddr::from([127, 0, 0, 1]), "::1".parse().unwrap()];
         let here: Vec<_> = (0..5)
-            .map(|_| places.take([127, 0, 0, 1].into(), permit()).unwrap())
+            .map(|n| places.take(loopback[n % 2], permit()).unwrap())
             .collect();
         assert_eq!(places.all.available_permits(), 0);
-        drop((held, here, other));
+        // A host on the network has more IPv6 addresses than there are places.
+        let host = |n| IpAddr::from([0xfd00, 0, 0, 7, 0, 0, 0, n]);
+        drop(here);
+        let many: Vec<_> = (1..=2).map(|n| places.take(host(n), permit())).collect();
+        assert!(many.iter().all(Option::is_some));
+        assert!(places.take(host(3), permit()).is_none());
+        drop((held, many, other));
         assert_eq!(places.all.available_permits(), 8);
         assert!(places.lock().is_empty());
     }

@@ -31,9 +31,65 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>,
     })
 }
 
+/// The same, where there must be one.
+pub(super) fn required_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    seconds(from)?.ok_or_else(|| serde::de::Error::custom("expected seconds"))
+}
+
+/// A list; `null` is the empty one.
+pub(super) fn list<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::wire::{Envelope, SubscribeResponse};
+    use crate::wire::{CallControl, CallControlRequest, Envelope, SubscribeResponse, Subscription};
+
+    #[test]
+    fn a_subscription_of_an_application_that_mixes_texts_and_numbers_is_understood() {
+        let body = r#"{"subscribeRequest":{"expires":"3600","service":["call"],"localization":null,
+            "notificationType":null,"supported":null,"forceLogOut":true,"clientCorrelator":7}}"#;
+        let body: Subscription = serde_json::from_str(body).unwrap();
+        let request = body.subscribe_request;
+        assert_eq!(request.expires, 3600);
+        assert_eq!(request.force_log_out.as_deref(), Some("true"));
+        assert_eq!(request.client_correlator.as_deref(), Some("7"));
+        let nonsense = r#"{"subscribeRequest":{"expires":"soon","service":["call"]}}"#;
+        assert!(serde_json::from_str::<Subscription>(nonsense).is_err());
+    }
+
+    #[test]
+    fn custom_parameters_may_be_null_and_their_values_numbers() {
+        let start = |custom: &str| {
+            let body = format!(
+                r#"{{"callControlRequest":{{"type":"callStart","from":"a","to":"b","supported":null,
+                "customParameters":{custom}}}}}"#
+            );
+            let body: CallControl = serde_json::from_str(&body).unwrap();
+            let CallControlRequest::CallStart {
+                custom_parameters, ..
+            } = body.call_control_request
+            else {
+                panic!("not a callStart");
+            };
+            custom_parameters
+        };
+        assert!(start("null").is_empty());
+        let one = start(r#"[{"name":"X-Floor","value":3}]"#);
+        assert_eq!(
+            (one[0].name.as_str(), one[0].value.as_str()),
+            ("X-Floor", "3")
+        );
+
+        let frame = r#"{"notificationMessage":{"eventType":"call","customParameters":null,
+            "sessionParams":{"sessionData":"L","actions":null},
+            "callDispositionParams":{"sessionData":"L","actions":null}}}"#;
+        assert!(serde_json::from_str::<Envelope>(frame).is_ok());
+    }
 
     #[test]
     fn numbers_and_nulls_are_taken_where_texts_are_due() {

@@ -34,7 +34,11 @@ pub struct Notification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_disposition_params: Option<Dispositions>,
     /// Free name/value pairs of the peer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub custom_parameters: Vec<CustomParameter>,
     /// With `gone`: seconds before coming back (5.2).
     #[serde(
@@ -113,7 +117,10 @@ pub struct SessionParams {
     #[serde(deserialize_with = "lenient::text")]
     pub session_data: String,
     /// On `call`: what the receiver may do (`answer`, `reject`, `forward`).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "lenient::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub actions: Vec<String>,
     /// Offer or answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,5 +160,6 @@ pub struct Dispositions {
     #[serde(deserialize_with = "lenient::text")]
     pub session_data: String,
     /// `reject`, `forward`.
+    #[serde(deserialize_with = "lenient::list")]
     pub actions: Vec<String>,
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient;
+
 /// Body of POST and PUT of a subscription (3.1, 3.2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -15,26 +17,39 @@ pub struct Subscription {
 #[serde(rename_all = "camelCase")]
 pub struct SubscribeRequest {
     /// Seconds.
+    #[serde(deserialize_with = "lenient::required_seconds")]
     pub expires: u64,
     /// `call`, `IM`, `Presence`.
     pub service: Vec<String>,
     /// `English_US`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub localization: String,
     /// Whether TURN credentials are wanted.
     #[serde(default)]
     pub use_turn: bool,
     /// `WebSocket`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub notification_type: String,
     /// `RingingFeedback`; absent in renewals of 3.x.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub supported: Vec<String>,
     /// `"true"` (text) ends the user's other subscriptions (3.41 and later).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub force_log_out: Option<String>,
     /// The client's own name for its subscription (3.41 and later).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub client_correlator: Option<String>,
 }
 
@@ -64,10 +79,18 @@ pub enum CallControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sdp: Option<String>,
         /// `earlymedia`, `replacecall`.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            deserialize_with = "lenient::list",
+            skip_serializing_if = "Vec::is_empty"
+        )]
         supported: Vec<String>,
         /// Free name/value pairs for the callee.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            deserialize_with = "lenient::list",
+            skip_serializing_if = "Vec::is_empty"
+        )]
         custom_parameters: Vec<CustomParameter>,
     },
     /// 5.3 ringing feedback.
@@ -78,7 +101,11 @@ pub enum CallControlRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sdp: Option<String>,
         /// Free name/value pairs for the caller.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            deserialize_with = "lenient::list",
+            skip_serializing_if = "Vec::is_empty"
+        )]
         custom_parameters: Vec<CustomParameter>,
     },
     /// 5.7 a new offer in the call.
@@ -104,7 +131,7 @@ pub enum CallControlRequest {
     /// 5.12 custom headers.
     SendCustomHeaders {
         /// Free name/value pairs for the peer.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient::list")]
         custom_parameters: Vec<CustomParameter>,
     },
 }
@@ -113,8 +140,10 @@ pub enum CallControlRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomParameter {
     /// `X-...`.
+    #[serde(deserialize_with = "lenient::text")]
     pub name: String,
     /// Text.
+    #[serde(default, deserialize_with = "lenient::text")]
     pub value: String,
 }
 

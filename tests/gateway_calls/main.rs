@@ -7,6 +7,7 @@
 mod gateway_bench;
 
 mod access;
+mod attacks;
 mod limits;
 mod outcomes;
 mod sockets;

@@ -226,31 +226,17 @@ impl Leg {
             holding: self.holding,
         };
         let plans = policy.plans(&offer, &self.lines);
-        for (index, section) in sections.iter().enumerate().skip(self.lines.len()) {
-            let mid = section
-                .attribute("mid")
-                .map_or(index.to_string(), str::to_owned);
-            self.lines
-                .push(Line::rejected(mid, Medium::of(section.media())));
-        }
-        self.open_and_close(&plans).await?;
-
+        let known = self.lines.len();
+        self.name_lines(sections);
         let held = offer.holds();
-        let usual = !held && !self.holding;
-        let offer = &offer;
-        let answers = join_all(self.lines.iter_mut().enumerate().map(|(index, line)| {
-            let plan = plans[index];
-            async move { answer_line(line, offer, index, plan, usual).await }
-        }))
-        .await;
-        answers.into_iter().collect::<Result<(), Error>>()?;
-        for (line, section) in self.lines.iter_mut().zip(sections) {
-            if !line.is_live() {
-                line.shown = Some(section.clone());
+        if let Err(error) = self.answer_lines(&offer, &plans, held).await {
+            // The far end takes a refused offer back, with the lines that it added.
+            for line in self.lines.split_off(known) {
+                if let Some(session) = line.session {
+                    self.retire(session).await;
+                }
             }
-        }
-        if !self.lines.iter().any(Line::is_live) {
-            return Err(Error::NothingInCommon);
+            return Err(error);
         }
         self.offering_hold = None;
         self.answered.get_or_insert_with(clock::now);
@@ -258,6 +244,54 @@ impl Leg {
             *plan == Plan::Reject && section.port() != 0 && offer.is_carried(section)
         });
         Ok((self.join(), held))
+    }
+
+    /// Takes over the names of lines that are not live: a browser that uses a
+    /// rejected m-line again gives it a new name, and perhaps another medium
+    /// (RFC 9429, section 5.2.2).
+    fn name_lines(&mut self, sections: &[Section]) {
+        for (index, section) in sections.iter().enumerate() {
+            let mid = section.attribute("mid").map(str::to_owned);
+            let medium = Medium::of(section.media());
+            match self.lines.get_mut(index) {
+                None => {
+                    let mid = mid.unwrap_or_else(|| index.to_string());
+                    self.lines.push(Line::rejected(mid, medium));
+                }
+                Some(line) if !line.is_live() => {
+                    line.mid = mid.unwrap_or_else(|| line.mid.clone());
+                    line.medium = medium;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Carries out `plans`, one for each m-line of `offer`.
+    async fn answer_lines(
+        &mut self,
+        offer: &Description,
+        plans: &[Plan],
+        held: bool,
+    ) -> Result<(), Error> {
+        self.open_and_close(plans).await?;
+        let usual = !held && !self.holding;
+        let answers = join_all(self.lines.iter_mut().enumerate().map(|(index, line)| {
+            let plan = plans[index];
+            async move { answer_line(line, offer, index, plan, usual).await }
+        }))
+        .await;
+        answers.into_iter().collect::<Result<(), Error>>()?;
+        for (line, section) in self.lines.iter_mut().zip(offer.sections()) {
+            if !line.is_live() {
+                line.shown = Some(section.clone());
+            }
+        }
+        if self.lines.iter().any(Line::is_live) {
+            Ok(())
+        } else {
+            Err(Error::NothingInCommon)
+        }
     }
 
     /// Makes the sessions that the plans need, and closes those that they end.

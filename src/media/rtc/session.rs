@@ -158,6 +158,7 @@ impl Session {
     ///
     /// When webrtc-rs refuses, or there is no network.
     pub(crate) async fn offer(&self, direction: Direction) -> Result<String, Error> {
+        self.take_back_offers().await?;
         self.direct(direction).await?;
         let offer = self
             .connection
@@ -174,7 +175,7 @@ impl Session {
     ///
     /// When the offer is refused, or there is no network.
     pub(crate) async fn answer(&self, offer: String, answer: Direction) -> Result<String, Error> {
-        self.take_back_offer().await?;
+        self.take_back_offers().await?;
         let offer = RTCSessionDescription::offer(offer).map_err(|e| self.refused(e))?;
         self.connection
             .get()
@@ -221,25 +222,20 @@ impl Session {
         self.connection.close().await;
     }
 
-    /// An offer of ours that was never answered (glare) must not be in the way
-    /// of the far end's.
-    async fn take_back_offer(&self) -> Result<(), Error> {
-        if self
-            .connection
-            .get()
-            .pending_local_description()
-            .await
-            .is_none()
-        {
-            return Ok(());
+    /// An offer that came to nothing must not be in the way of the next one: ours
+    /// that was never answered (glare), or the far end's that was refused.
+    async fn take_back_offers(&self) -> Result<(), Error> {
+        let connection = self.connection.get();
+        let take_back = Error::session("take back an offer");
+        if connection.pending_local_description().await.is_some() {
+            let result = connection.set_local_description(rollback()).await;
+            result.map_err(take_back)
+        } else if connection.pending_remote_description().await.is_some() {
+            let result = connection.set_remote_description(rollback()).await;
+            result.map_err(take_back)
+        } else {
+            Ok(())
         }
-        let mut rollback = RTCSessionDescription::default();
-        rollback.sdp_type = RTCSdpType::Rollback;
-        self.connection
-            .get()
-            .set_local_description(rollback)
-            .await
-            .map_err(Error::session("take back an offer"))
     }
 
     async fn direct(&self, direction: Direction) -> Result<(), Error> {
@@ -324,6 +320,12 @@ impl Session {
             source,
         }
     }
+}
+
+fn rollback() -> RTCSessionDescription {
+    let mut rollback = RTCSessionDescription::default();
+    rollback.sdp_type = RTCSdpType::Rollback;
+    rollback
 }
 
 /// Closes its connection, whatever path the session takes: a connection that is

@@ -135,7 +135,12 @@ fn take(world: &mut World, watchers: &mut [Watcher], step: Step) {
             let channel = watchers[who].client.channel.clone();
             match world.open(&channel) {
                 Some(socket) => watchers[who].client.socket = socket,
-                None => watchers[who].client = world.subscribe(USERS[who]),
+                // A new subscription starts afresh: what was told to the others
+                // before it existed cannot be expected of it.
+                None => {
+                    watchers[who].client = world.subscribe(USERS[who]);
+                    watchers[who].legs.clear();
+                }
             }
         }
         Step::Renew(who) => {
