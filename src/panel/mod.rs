@@ -1,8 +1,8 @@
 //! The panel seam: buttons and lights.
 //!
 //! Lights are a function of the published [`View`] and of nothing else: first a
-//! [`Sign`](sign::Sign), then a [`Pattern`]. The door's tones follow the same view
-//! ([`tone`]), but the station orders them from the media engine.
+//! [`Sign`], then a [`Pattern`]. The door's tones follow the same view
+//! ([`tone()`]), but the station orders them from the media engine.
 //!
 //! A backend gives a [`Lights`] and a [`Buttons`]; [`Panel::run`] serves both and
 //! knows nothing of pins. It does not debounce (a backend does), decides nothing
