@@ -20,6 +20,7 @@ use crate::media::gst::{Camera, CameraSettings};
 use crate::media::sound::{Sound, SoundSettings};
 use crate::panel::{Links, Panel};
 use crate::report::{Ready, Report};
+use crate::service;
 use crate::signalling::kandy;
 use crate::station::{self, Listener, News, Station};
 use crate::supervisor::Supervisor;
@@ -49,8 +50,12 @@ pub struct Plan {
     /// Who is told what happens.
     pub report: Report,
     /// What is told first, as soon as the station can ring.
-    pub ready: Option<Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send>>,
+    pub ready: Introduction,
 }
+
+/// Makes the first thing that is told; takes where browsers find the page, if there
+/// is a gateway.
+pub type Introduction = Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send>;
 
 /// The media side of a plan.
 #[derive(Clone, Debug)]
@@ -97,7 +102,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
         }
         None => (None, None),
     };
-    let address = gateway.as_ref().map(|(gateway, _)| gateway.local_addr());
+    let address = gateway.as_ref().map(|(gateway, _)| gateway.page_addr());
 
     let media_tasks = Tasks::new();
     let (media, media_orders) = mpsc::channel(station::ORDERS);
@@ -116,7 +121,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     }
 
     let report_tasks = Tasks::new();
-    let ready = plan.ready.map(|ready| ready(address));
+    let ready = (plan.ready)(address);
     let (listener, news) = telling();
     let view = plan.view.subscribe();
     let station = Station {
@@ -154,6 +159,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     }
 
     info!(gateway = ?address, "the station is up");
+    service::tell_up();
     supervisor.run(stop).await?;
     Ok(())
 }
@@ -231,12 +237,7 @@ fn telling() -> (Listener, mpsc::Receiver<News>) {
 }
 
 /// Tells the report what the station says, and first that it can ring.
-async fn tell(
-    report: Report,
-    mut ready: Option<Ready>,
-    mut news: mpsc::Receiver<News>,
-    tasks: Tasks,
-) {
+async fn tell(report: Report, ready: Ready, mut news: mpsc::Receiver<News>, tasks: Tasks) {
     let next = async |news: &mut mpsc::Receiver<News>| match news.try_recv() {
         Ok(next) => Some(next),
         // What is queued is told before the stop counts.
@@ -246,6 +247,7 @@ async fn tell(
             .await
             .flatten(),
     };
+    let mut ready = Some(ready);
     while let Some(next) = next(&mut news).await {
         match next {
             News::Event(event) => {

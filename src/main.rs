@@ -18,11 +18,11 @@ struct Arguments {
     command: Command,
 
     /// What to log, for example `info` or `warn,doorstation::media=debug`.
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Log")]
     log: Option<String>,
 
     /// How to log: `journal` and `text` are chosen by themselves.
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Log")]
     log_format: Option<telemetry::LogFormat>,
 }
 
@@ -42,6 +42,10 @@ enum Command {
         /// The configuration.
         #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
         config: PathBuf,
+
+        /// Print what happens, one JSON object a line.
+        #[arg(long)]
+        json: bool,
     },
     /// Look at a configuration without running it.
     #[command(subcommand)]
@@ -70,25 +74,27 @@ fn main() -> ExitCode {
         .unwrap_or_else(telemetry::LogFormat::fitting);
     match arguments.command {
         Command::Config(ConfigCommand::Check { file }) => check(&file),
-        Command::Run { config: file } => {
+        Command::Run { config: file, json } => {
             let checked = match config::load(&file) {
                 Ok(checked) => checked,
                 Err(faults) => return refuse(&faults),
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(doorstation::run::run(checked, look))),
+                Ok(()) => outcome(in_runtime(doorstation::run::run(checked, json, look))),
                 Err(error) => refuse(&error),
             }
         }
         Command::Demo(options) => {
             // A person reads the report; the log is for when something is wrong.
             let level = arguments.log.as_deref().unwrap_or("warn");
-            if let Err(error) = demo::enter_card(&options) {
-                return outcome(Err(error));
+            if let Err(fault) = options.check() {
+                return refuse(&fault);
             }
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(demo::run(*options, look))),
+                Ok(()) => outcome(
+                    demo::enter_card(&options).and_then(|()| in_runtime(demo::run(*options, look))),
+                ),
                 Err(error) => refuse(&error),
             }
         }

@@ -1,13 +1,13 @@
 //! `doorstation run`: the plan of a station from its checked configuration.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, MediaPlan, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
 use crate::call::{self, AccountId, View};
 use crate::config::checked::{self, CameraSource, Checked, HOME, PanelKind};
 use crate::gateway;
@@ -15,29 +15,31 @@ use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
 use crate::media::sound::SoundSettings;
 use crate::panel::sim;
-use crate::report::Report;
+use crate::report::json::Json;
 use crate::report::terminal::{Look, Terminal};
+use crate::report::{self, Ready, Report, Writer};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::signalling::kandy;
 use crate::tasks::Tasks;
 
-/// Runs the station until a signal stops it.
+/// Runs the station until a signal stops it; with `json` it prints what happens as
+/// `docs/json-events.md` describes.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(config: Checked, look: Look) -> anyhow::Result<()> {
+pub async fn run(config: Checked, json: bool, look: Look) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
     stop_on_signal(&stop, None, &tasks).context("signals")?;
     let view = watch::Sender::new(View::default());
     // At a terminal a person watches; as a service the journal tells enough.
-    let (report, writer) = if std::io::stdout().is_terminal() {
+    let (report, writer) = if json {
+        told(Report::start(Json, std::io::stdout(), &tasks))?
+    } else if std::io::stdout().is_terminal() {
         let terminal = Terminal::for_stdout(config.station.name.as_str(), look, &view);
-        let (report, writer) = Report::start(terminal, std::io::stdout(), &tasks)
-            .context("the report on standard output")?;
-        (report, Some(writer))
+        told(Report::start(terminal, std::io::stdout(), &tasks))?
     } else {
         (Report::silent(), None)
     };
@@ -49,11 +51,17 @@ pub async fn run(config: Checked, look: Look) -> anyhow::Result<()> {
     result
 }
 
+fn told(started: io::Result<(Report, Writer)>) -> anyhow::Result<(Report, Option<Writer>)> {
+    let (report, writer) = started.context("the report on standard output")?;
+    Ok((report, Some(writer)))
+}
+
 fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::Result<Plan> {
     let panel = match config.panel.kind {
         PanelKind::Sim => sim::panel(sim::Mode::Auto, report.clone())
             .context("the simulated panel on standard input")?,
     };
+    let ready = introduction(&config);
     Ok(Plan {
         call: call::Settings {
             ring: config.call.ring,
@@ -84,7 +92,34 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         view,
         panel,
         report,
-        ready: None,
+        ready,
+    })
+}
+
+/// Where the page is and who can log in; without a gateway only who we are.
+fn introduction(config: &Checked) -> Introduction {
+    let gateway = config.gateway.as_ref();
+    let scheme = match gateway.map(|gateway| &gateway.tls) {
+        Some(checked::Tls::Off) => "http",
+        Some(checked::Tls::Local { .. } | checked::Tls::Files { .. }) | None => "https",
+    };
+    let door = match gateway {
+        Some(gateway) => gateway.door.to_string(),
+        None => config
+            .accounts
+            .first()
+            .map_or_else(String::new, |account| account.user.to_string()),
+    };
+    let users = gateway.into_iter().flat_map(|gateway| &gateway.users);
+    let users = users.map(|user| report::User {
+        address: user.address.to_string(),
+        made_password: None,
+    });
+    let users = users.collect();
+    Box::new(move |address| Ready {
+        url: address.map(|address| format!("{scheme}://{address}/")),
+        door,
+        users,
     })
 }
 

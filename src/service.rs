@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,10 +37,12 @@ pub fn stop_on_signal(
     Ok(())
 }
 
-/// Tells systemd that the station can ring. Without systemd nothing happens.
-pub fn tell_ready() {
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        warn!(%error, "systemd could not be told that the station is ready");
+/// Tells systemd that every part of the station runs. It does not wait for a server:
+/// a service that is down must not have the station started again and again.
+/// Without systemd nothing happens.
+pub fn tell_up() {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        warn!(%error, "systemd could not be told that the station is up");
     }
 }
 

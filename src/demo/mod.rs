@@ -6,18 +6,16 @@
 
 pub mod options;
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, MediaPlan, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
 use crate::call::{self, AccountId, Address, Target, View};
 use crate::gateway::{self, Password, Tls};
 use crate::media::engine;
@@ -31,7 +29,7 @@ use crate::report::{self, Ready, Report};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::tasks::Tasks;
-use options::{DOMAIN, Login, Options, PanelInput, Video, address};
+use options::{Login, Options, PanelInput, Video};
 
 /// The account at the embedded gateway.
 const HOME: &str = "home";
@@ -71,15 +69,9 @@ pub fn enter_card(options: &Options) -> anyhow::Result<()> {
 ///
 /// A part that could not start, or ended by itself.
 pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
-    if options.plain_http && !options.listen.ip().is_loopback() {
-        bail!(
-            "--plain-http is refused on {}: passwords would cross the network in the clear; \
-             listen on 127.0.0.1 or leave --plain-http out",
-            options.listen
-        );
-    }
     let state = state_dir(&options)?;
-    let people = People::of(&options)?;
+    let _temporary = options.state.is_none().then(|| Temporary(state.clone()));
+    let people = People::of(&options);
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
     stop_on_signal(&stop, options.seconds, &tasks)?;
@@ -111,17 +103,23 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         view,
         panel: sim::panel(mode, report.clone()).context("the simulated panel on standard input")?,
         report,
-        ready: Some(people.ready(&options)),
+        ready: people.ready(&options),
     };
     let result = app::run(plan, stop).await;
     tasks.stop().await;
     writer.close().await;
     drop(card);
-    if options.state.is_none() {
-        // Nothing in it is of use to anybody; what cannot be removed stays in /tmp.
-        let _ = std::fs::remove_dir_all(&state);
-    }
     result
+}
+
+/// A directory that goes when the demo ends, however it ends.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing in it is of use to anybody; what cannot be removed stays in /tmp.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Who takes part, with a password for each.
@@ -135,43 +133,30 @@ struct People {
 }
 
 impl People {
-    fn of(options: &Options) -> anyhow::Result<Self> {
+    fn of(options: &Options) -> Self {
         let made_up = options.users.is_empty();
         let users = if made_up {
             ["alice", "bob"]
-                .map(|name| made_up_login(name, DOMAIN))
+                .map(|name| made_up_login(format!("{name}@{}", options.domain())))
                 .into()
         } else {
             options.users.clone()
         };
-        let domain = users.first().map_or(DOMAIN, |user| domain(&user.address));
         let door = match &options.door {
             Some(door) => door.clone(),
-            None => made_up_login("door", domain),
+            None => made_up_login(options.door_address()),
         };
-        let mut names = BTreeSet::from([door.address.as_str()]);
-        for user in &users {
-            if !names.insert(&user.address) {
-                bail!(
-                    "'{}' is named twice; every login needs its own name",
-                    user.address
-                );
-            }
-        }
         let ring = if options.ring.is_empty() {
             users.iter().map(|user| user.address.clone()).collect()
         } else {
-            let named = options.ring.iter().map(|name| address(name));
-            named
-                .collect::<Result<_, _>>()
-                .map_err(anyhow::Error::msg)?
+            options.ring.clone()
         };
-        Ok(Self {
+        Self {
             door,
             users,
             made_up,
             ring,
-        })
+        }
     }
 
     fn home(&self) -> HomeAccount {
@@ -183,7 +168,7 @@ impl People {
     }
 
     /// What a person needs to begin, as soon as the gateway has its address.
-    fn ready(&self, options: &Options) -> Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send> {
+    fn ready(&self, options: &Options) -> Introduction {
         let scheme = if options.plain_http { "http" } else { "https" };
         let listen = options.listen;
         let door = self.door.address.clone();
@@ -194,16 +179,16 @@ impl People {
         };
         let users = self.users.iter().map(user).collect();
         Box::new(move |address| Ready {
-            url: format!("{scheme}://{}/", address.unwrap_or(listen)),
+            url: Some(format!("{scheme}://{}/", address.unwrap_or(listen))),
             door,
             users,
         })
     }
 }
 
-fn made_up_login(name: &str, domain: &str) -> Login {
+fn made_up_login(address: String) -> Login {
     Login {
-        address: format!("{name}@{domain}"),
+        address,
         password: Secret::new(Alphanumeric.sample_string(&mut rand::rng(), 12)),
     }
 }
@@ -243,7 +228,7 @@ fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway
                 names: Vec::new(),
             },
         },
-        domain: domain(&people.door.address).to_owned(),
+        domain: options.domain().to_owned(),
         users,
         door: gateway::Door {
             address: people.door.address.clone(),
@@ -274,10 +259,6 @@ fn media_plan(options: &Options) -> MediaPlan {
         },
         rtc: engine::Settings::default(),
     }
-}
-
-fn domain(address: &str) -> &str {
-    address.split_once('@').map_or(DOMAIN, |(_, domain)| domain)
 }
 
 /// `alice@demo.local` is shown as `Alice`.

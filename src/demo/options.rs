@@ -1,5 +1,6 @@
 //! The command line of `doorstation demo`.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,7 +32,7 @@ pub struct Options {
     pub door: Option<Login>,
 
     /// Whom the bell rings; repeatable. Without it everybody indoors.
-    #[arg(long = "ring", value_name = "NAME")]
+    #[arg(long = "ring", value_name = "NAME", value_parser = address)]
     pub ring: Vec<String>,
 
     /// What the door's microphone hears, over and over: a WAV file. Without it a
@@ -76,6 +77,57 @@ pub struct Options {
     /// a temporary directory, so that the certificate is new each time.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+}
+
+impl Options {
+    /// What no option by itself can tell.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the options that do not go together.
+    pub fn check(&self) -> Result<(), String> {
+        if self.plain_http && !self.listen.ip().is_loopback() {
+            return Err(format!(
+                "--plain-http is refused on {}: passwords would cross the network in the clear; \
+                 listen on 127.0.0.1 or leave --plain-http out",
+                self.listen
+            ));
+        }
+        let mut names = BTreeSet::from([self.door_address().to_ascii_lowercase()]);
+        for Login { address, .. } in &self.users {
+            if !names.insert(address.to_ascii_lowercase()) {
+                return Err(format!(
+                    "'{address}' is named twice; every login needs its own name"
+                ));
+            }
+        }
+        let mine = self.domain();
+        let mut others = self.users.iter().map(|user| domain(&user.address));
+        if let Some(other) = others.find(|other| !other.eq_ignore_ascii_case(mine)) {
+            return Err(format!(
+                "all logins share one domain; here are '{mine}' and '{other}'"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What stands behind the `@` of every login.
+    pub fn domain(&self) -> &str {
+        let first = self.door.as_ref().or(self.users.first());
+        first.map_or(DOMAIN, |login| domain(&login.address))
+    }
+
+    /// `door@demo.local`, unless the options name another.
+    pub fn door_address(&self) -> String {
+        match &self.door {
+            Some(door) => door.address.clone(),
+            None => format!("door@{}", self.domain()),
+        }
+    }
+}
+
+fn domain(address: &str) -> &str {
+    address.split_once('@').map_or(DOMAIN, |(_, domain)| domain)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -209,6 +261,49 @@ mod tests {
         for wrong in ["alice", "alice:", ":secret", "a b:c", "a/b:c"] {
             assert!(wrong.parse::<Login>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused() {
+        for (options, sentence) in [
+            ("--plain-http", None),
+            (
+                "--plain-http --listen 0.0.0.0:80",
+                Some("--plain-http is refused on 0.0.0.0:80"),
+            ),
+            ("--listen 0.0.0.0:80", None),
+            (
+                "--user a:x --user A:y",
+                Some("'A@demo.local' is named twice"),
+            ),
+            (
+                "--user a:x --door a:y",
+                Some("'a@demo.local' is named twice"),
+            ),
+            (
+                "--user a@x.org:x --user b:y",
+                Some("here are 'x.org' and 'demo.local'"),
+            ),
+            ("--user door:x", Some("'door@demo.local' is named twice")),
+            ("--user a@x.org:x --door b@x.org:y", None),
+            ("--door b@x.org:y", None),
+        ] {
+            let fault = parsed(options).check().err();
+            assert_eq!(fault.is_some(), sentence.is_some(), "{options}: {fault:?}");
+            let fault = fault.unwrap_or_default();
+            assert!(fault.contains(sentence.unwrap_or_default()), "{fault}");
+        }
+    }
+
+    fn parsed(options: &str) -> Options {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: Options,
+        }
+        let words = std::iter::once("demo").chain(options.split_whitespace());
+        let line = <Line as clap::Parser>::try_parse_from(words).expect("each option is right");
+        line.options
     }
 
     #[test]

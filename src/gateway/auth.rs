@@ -147,24 +147,35 @@ impl Auth {
 
     async fn verify(&self, user: Option<&str>, password: &Secret) -> bool {
         let account = user.and_then(|user| self.accounts.get(user));
-        match account.unwrap_or(&self.nobody).clone() {
-            // Tags of equal length are compared, in constant time.
-            Account::Plain(right) => {
-                let tag = self.tag("", &right);
-                hmac::verify(&self.key, &message("", password), tag.as_ref()).is_ok()
-            }
-            Account::Argon2(hash) => {
-                let Ok(_permit) = self.verifiers.acquire().await else {
-                    return false;
-                };
-                let password = password.clone();
-                let verify = move || {
-                    let password = password.expose().as_bytes();
-                    Argon2::default().verify_password(password, &*hash).is_ok()
-                };
-                tokio::task::spawn_blocking(verify).await.unwrap_or(false)
+        match (account.unwrap_or(&self.nobody), &self.nobody) {
+            (Account::Argon2(hash), _) => self.verify_hash(hash.clone(), password).await,
+            (Account::Plain(right), _) if self.is_same(right, password) => true,
+            (Account::Plain(_), Account::Plain(_)) => false,
+            // Where one password is hashed, a wrong guess takes the time of a hash
+            // whoever it is for: an early answer would say that the user exists.
+            (Account::Plain(_), Account::Argon2(nobody)) => {
+                self.verify_hash(nobody.clone(), password).await;
+                false
             }
         }
+    }
+
+    /// Compares tags of equal length, in constant time.
+    fn is_same(&self, right: &Secret, password: &Secret) -> bool {
+        let tag = self.tag("", right);
+        hmac::verify(&self.key, &message("", password), tag.as_ref()).is_ok()
+    }
+
+    async fn verify_hash(&self, hash: Arc<PasswordHash>, password: &Secret) -> bool {
+        let Ok(_permit) = self.verifiers.acquire().await else {
+            return false;
+        };
+        let password = password.clone();
+        let verify = move || {
+            let password = password.expose().as_bytes();
+            Argon2::default().verify_password(password, &*hash).is_ok()
+        };
+        tokio::task::spawn_blocking(verify).await.unwrap_or(false)
     }
 }
 
@@ -215,13 +226,18 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn auth(password: Password) -> Auth {
-        let person = Person {
-            address: "alice@demo.local".to_owned(),
-            name: "Alice".to_owned(),
+        auth_of([("alice", password)])
+    }
+
+    fn auth_of<const N: usize>(users: [(&str, Password); N]) -> Auth {
+        let users = users.map(|(name, password)| (format!("{name}@demo.local"), password));
+        let people = users.each_ref().map(|(address, _)| Person {
+            address: address.clone(),
+            name: address.clone(),
             max_calls: 2,
-        };
-        let directory = Arc::new(Directory::new("demo.local", [person]));
-        Auth::new(directory, [("alice@demo.local".to_owned(), password)]).unwrap()
+        });
+        let directory = Arc::new(Directory::new("demo.local", people));
+        Auth::new(directory, users).unwrap()
     }
 
     fn header(scheme: &str, credentials: &str) -> HeaderValue {
@@ -278,6 +294,25 @@ mod tests {
         let auth = auth(Password::Plain(Secret::new("right")));
         let header = header("Basic", "mallory@demo.local:right");
         assert_eq!(auth.check(Some(&header), HERE).await, Err(Denied));
+    }
+
+    #[tokio::test]
+    async fn beside_a_hashed_password_a_wrong_plain_one_costs_a_hash_too() {
+        let phc = Argon2::default().hash_password(b"right").unwrap();
+        let auth = auth_of([
+            ("alice", Password::Argon2(Secret::new(phc.to_string()))),
+            ("bob", Password::Plain(Secret::new("right"))),
+        ]);
+        // No hash can be computed now: who gets an answer needed none.
+        let _all = auth.verifiers.acquire_many(2).await.unwrap();
+        for name in ["bob@demo.local", "nobody@demo.local"] {
+            let wrong = header("Basic", &format!("{name}:wrong"));
+            let answer = auth.check(Some(&wrong), HERE);
+            let answer = tokio::time::timeout(Duration::from_millis(50), answer).await;
+            assert!(answer.is_err(), "{name} is told apart");
+        }
+        let right = header("Basic", "bob@demo.local:right");
+        assert!(auth.check(Some(&right), HERE).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@ mod settings;
 mod stall;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -140,6 +140,16 @@ impl Gateway {
     /// Where it listens; the port is real even if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where a browser finds the page: as [`Gateway::local_addr`], but an address that
+    /// stands for all of the machine's is replaced by one that can be typed.
+    pub fn page_addr(&self) -> SocketAddr {
+        let mut address = self.local_addr;
+        if address.ip().is_unspecified() {
+            address.set_ip(tls::outward_address().unwrap_or(Ipv4Addr::LOCALHOST.into()));
+        }
+        address
     }
 
     /// The certificate of the local CA in PEM, with [`Tls::Local`]: what a client must

@@ -52,7 +52,8 @@ struct Line<'a> {
 enum Body<'a> {
     #[serde(rename = "ready")]
     Ready {
-        url: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<&'a str>,
         door: &'a str,
         users: Vec<User<'a>>,
     },
@@ -161,7 +162,7 @@ fn body(news: &News) -> Option<Body<'_>> {
 
 fn of_ready(ready: &Ready) -> Body<'_> {
     Body::Ready {
-        url: &ready.url,
+        url: ready.url.as_deref(),
         door: &ready.door,
         users: ready
             .users

@@ -96,8 +96,8 @@ pub enum News {
 /// What a person needs to begin.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// The address of the indoor page.
-    pub url: String,
+    /// The address of the indoor page; a station without a gateway has none.
+    pub url: Option<String>,
     /// The door's own address.
     pub door: String,
     /// Who can log in.

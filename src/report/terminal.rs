@@ -225,7 +225,9 @@ fn sentences(news: &News) -> Vec<String> {
 
 fn introduction(ready: &Ready) -> Vec<String> {
     let mut lines = vec![format!("the door {} is ready", ready.door)];
-    lines.push(format!("open {} in a browser", ready.url));
+    if let Some(url) = &ready.url {
+        lines.push(format!("open {url} in a browser"));
+    }
     for user in &ready.users {
         lines.push(match &user.made_password {
             Some(password) => {

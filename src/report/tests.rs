@@ -322,7 +322,7 @@ fn light() -> Light {
 
 fn ready() -> Ready {
     Ready {
-        url: "https://door:8443/".into(),
+        url: Some("https://door:8443/".into()),
         door: "door@demo.local".into(),
         users: vec![
             User {

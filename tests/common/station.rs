@@ -168,6 +168,24 @@ pub(crate) struct Station {
 }
 
 impl Station {
+    /// Starts `doorstation run` with the configuration in `file`; unlike
+    /// [`Demo::start`] it does not wait, for a configuration may never get ready.
+    /// `systemd` is the socket on which it shall tell how it is.
+    pub(crate) fn run(file: &Path, systemd: Option<&Path>) -> Result<Self> {
+        let mut command = Command::new(built_binary());
+        command.env_remove("NOTIFY_SOCKET");
+        if let Some(socket) = systemd {
+            command.env("NOTIFY_SOCKET", socket);
+        }
+        command
+            .args(["run", "--json", "--config"])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self::spawn(&mut command)
+    }
+
     fn spawn(command: &mut Command) -> Result<Self> {
         let mut group = Group::spawn(command)?;
         let child = group.child();
@@ -275,6 +293,11 @@ impl Station {
             .filter(|event| wanted(&event.value))
             .cloned()
             .collect()
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn errors(&self) -> String {
+        lock(&self.record).errors.join("\n")
     }
 
     fn find(&self, wanted: &impl Fn(&Value) -> bool) -> Option<Event> {

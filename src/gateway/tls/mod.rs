@@ -20,7 +20,7 @@ use rustls::sign::CertifiedKey;
 
 use super::Error;
 use local_ca::LocalCa;
-pub(super) use names::host_names;
+pub(super) use names::{host_names, outward_address};
 
 /// How the gateway is encrypted.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Under which names and addresses the station is reached.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -50,6 +50,16 @@ pub(in crate::gateway) fn listening_addresses(listen: IpAddr) -> BTreeSet<IpAddr
     addresses
 }
 
+/// The address of this machine towards its network; `None` without one.
+pub(in crate::gateway) fn outward_address() -> Option<IpAddr> {
+    /// A documentation address (RFC 5737): only the routing table is asked, a UDP
+    /// socket that connects sends nothing.
+    const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(ELSEWHERE).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
 /// Whether `name` can be a DNS name in a certificate.
 pub(super) fn is_name(name: &str) -> bool {
     let label = |label: &str| {
@@ -66,7 +76,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_names, is_name, listening_addresses};
+    use super::{host_names, is_name, listening_addresses, outward_address};
 
     #[test]
     fn a_station_is_always_reached_as_localhost_and_doorstation_local() {
@@ -78,6 +88,17 @@ mod tests {
     fn a_listener_on_one_address_is_not_reached_on_others() {
         let addresses = listening_addresses([192, 0, 2, 1].into());
         assert_eq!(addresses.len(), 3, "loopback twice and itself");
+    }
+
+    #[test]
+    fn the_address_that_people_are_told_is_in_the_certificate() {
+        let everywhere = listening_addresses([0, 0, 0, 0].into());
+        // A machine without a network has none to tell.
+        let told = outward_address();
+        assert!(
+            told.is_none_or(|told| everywhere.contains(&told)),
+            "{told:?} not in {everywhere:?}"
+        );
     }
 
     #[test]

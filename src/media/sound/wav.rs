@@ -46,7 +46,7 @@ pub enum WavError {
 pub(super) fn load(path: &Path) -> Result<Vec<i16>, WavError> {
     let broken = |error: hound::Error| WavError::Broken {
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: reason(error),
     };
     let unsuited = |found: String| WavError::Unsuited {
         path: path.to_owned(),
@@ -118,8 +118,22 @@ pub(super) fn create(path: &Path) -> Result<WavWriter<BufWriter<File>>, WavError
     };
     WavWriter::create(path, spec).map_err(|error| WavError::Broken {
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: reason(error),
     })
+}
+
+fn reason(error: hound::Error) -> String {
+    match error {
+        // The operating system's own; without its number hound invented it.
+        hound::Error::IoError(error) if error.raw_os_error().is_some() => error.to_string(),
+        hound::Error::IoError(_) | hound::Error::FormatError(_) => {
+            "it is not a WAV file, or not a whole one".to_owned()
+        }
+        hound::Error::TooWide
+        | hound::Error::UnfinishedSample
+        | hound::Error::Unsupported
+        | hound::Error::InvalidSampleFormat => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +201,10 @@ mod tests {
         let says = |error: WavError| error.to_string();
         assert!(says(load(&path).expect_err("nothing there")).contains("door.wav"));
         std::fs::write(&path, "not a sound").expect("a file");
-        assert!(says(load(&path).expect_err("no WAV")).contains("door.wav"));
+        let no_wav = says(load(&path).expect_err("no WAV"));
+        assert!(no_wav.ends_with("door.wav: it is not a WAV file, or not a whole one"));
+        std::fs::write(&path, "").expect("a file");
+        assert_eq!(says(load(&path).expect_err("empty")), no_wav);
         let spec = WavSpec {
             channels: 1,
             sample_rate: 4_000,

@@ -1,0 +1,126 @@
+//! `doorstation run` as a program: a configuration file with an account at a server,
+//! which here is the gateway of a demo.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use common::PATIENCE;
+use common::station::{DOOR, Demo, PASSWORD, Station};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::UnixDatagram;
+
+mod common;
+
+/// The configuration of a station whose only account is `alice` at `server`; its bell
+/// rings the door of the demo.
+fn account_at(server: &str, password: &str) -> Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let secret = folder.path().join("password");
+    fs::write(&secret, password)?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let websocket = server.replacen("http", "ws", 1);
+    let file = folder.path().join("doorstation.toml");
+    let config = format!(
+        "[call]\nring = [\"cloud:{DOOR}\"]\n\
+         [[account]]\nname = \"cloud\"\nuser = \"alice@demo.local\"\n\
+         password_file = \"password\"\nrest = \"{server}\"\nwebsocket = \"{websocket}\"\n\
+         [camera]\nsource = \"test\"\n"
+    );
+    fs::write(&file, config)?;
+    Ok((folder, file))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_is_told_to_programs_to_the_visitor_and_to_the_log() -> Result<()> {
+    const WRONG: &str = "hunter2hunter2";
+    let gateway = Demo::new().user("alice").start().await?;
+    let (_folder, file) = account_at(gateway.url(), WRONG)?;
+    let mut station = Station::run(&file, None)?;
+
+    let error = station
+        .wait("auth:error", |event| event["event"] == "auth:error")
+        .await?;
+    ensure!(error.value["account"] == "cloud", "{}", error.value);
+    ensure!(error.value["code"] == "authentication:4", "{}", error.value);
+    let message = error.value["message"].as_str().context("no message")?;
+    ensure!(
+        message.contains("refuses our user name or password") && message.contains("127.0.0.1"),
+        "{message}"
+    );
+    let light = station
+        .wait("a red light", |event| event["sign"] == "login_refused")
+        .await?;
+    ensure!(light.value["colour"] == "red", "{}", light.value);
+
+    station.panel("press bell").await?;
+    let over = station
+        .wait("the end of the call", |event| event["event"] == "call:over")
+        .await?;
+    ensure!(
+        over.value["reason"] == "Nobody could be rung",
+        "{}",
+        over.value
+    );
+    station
+        .wait("the tone of a fault", |event| event["tone"] == "fault")
+        .await?;
+    ensure!(
+        station.all(|event| event["event"] == "ready").is_empty(),
+        "it cannot ring"
+    );
+    let log = station.errors();
+    ensure!(log.contains("the login was refused"), "{log}");
+    let told = station.all(|_| true);
+    ensure!(
+        !log.contains(WRONG) && !told.iter().any(|e| e.value.to_string().contains(WRONG)),
+        "the password is in the output"
+    );
+    station.stop().await?;
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bell_of_a_configured_station_rings_through_its_account() -> Result<()> {
+    let mut door = Demo::new().user("alice").start().await?;
+    let (_folder, file) = account_at(door.url(), PASSWORD)?;
+    let mut station = Station::run(&file, None)?;
+    let ready = station
+        .wait("ready", |event| event["event"] == "ready")
+        .await?;
+    ensure!(ready.value["door"] == "alice@demo.local", "{}", ready.value);
+    ensure!(ready.value["url"] == Value::Null, "it has no page");
+
+    station.panel("press bell").await?;
+    let received = door
+        .wait("a call", |event| event["event"] == "call:receive")
+        .await?;
+    ensure!(received.value["from"] == "alice@demo.local");
+    door.panel("answer").await?;
+    station.wait_state("IN_CALL").await?;
+    door.panel("end").await?;
+    let over = station
+        .wait("the end of the call", |event| event["event"] == "call:over")
+        .await?;
+    ensure!(over.value["peer"] == DOOR, "{}", over.value);
+    ensure!(over.value["talked_ms"].is_number(), "{}", over.value);
+    station.stop().await?;
+    door.stop().await
+}
+
+#[tokio::test]
+async fn systemd_hears_that_the_station_is_up_though_its_server_is_not() -> Result<()> {
+    // Nothing answers there: a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let (folder, file) = account_at(&format!("http://{free}"), PASSWORD)?;
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path)?;
+    let station = Station::run(&file, Some(&path))?;
+    let mut state = [0; 64];
+    let heard = tokio::time::timeout(PATIENCE, systemd.recv(&mut state));
+    let length = heard.await.context("systemd hears nothing")??;
+    ensure!(state[..length] == *b"READY=1\n" || state[..length] == *b"READY=1");
+    station.stop().await
+}
