@@ -243,8 +243,11 @@
         }
     }
 
+    /** Far more than any step takes, in milliseconds: a slow machine is slow, not red. */
+    const PATIENCE = 60000;
+
     /** Waits until `check()` gives something, and gives it; an error after `ms`. */
-    const until = async (what, check, ms = 30000) => {
+    const until = async (what, check, ms = PATIENCE) => {
         const end = performance.now() + ms;
         for (;;) {
             const value = await check();
@@ -289,7 +292,7 @@
 
     /** As `frameRate`, until a window of `ms` reaches `least`: a machine that is busy
      *  with something else for a moment makes this slower, not wrong. */
-    const steadyFrameRate = async (pc, ms = 2000, least = 25, patience = 30000) => {
+    const steadyFrameRate = async (pc, ms = 2000, least = 25, patience = PATIENCE) => {
         const end = performance.now() + patience;
         let rate;
         do {

@@ -439,14 +439,14 @@ class Peer {
 
     // ---- What a test asks ----
 
-    async waitState(state, ms = 30000) {
+    async waitState(state) {
         await measure.until(`state ${state}`, () => {
             const { call } = this;
             if (call?.over && state !== 'ENDED') {
                 throw new Error(`the call ended: ${JSON.stringify(call.history.at(-1))} ${call.failure ?? ''}`);
             }
             return call?.state === state;
-        }, ms);
+        });
         return this.summary();
     }
 

@@ -22,8 +22,9 @@ use tokio::process::Command;
 use super::clock;
 use super::process::Group;
 
-/// How long chromedriver and Chromium may take to start, and any script to end.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long chromedriver and Chromium may take to start, and any script to end: a
+/// script waits for several things, each with the patience of `measure.js`.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What goes wrong with a URL; reqwest gives no name for it.
 type UrlError = <Url as FromStr>::Err;

@@ -119,6 +119,16 @@ impl Indoor {
     }
 }
 
+/// A script expression: whether the page shows the notice whose text has the key
+/// `word`, in whatever language the page is.
+pub(crate) fn shows_notice(word: &str) -> String {
+    format!(
+        "document.getElementById('notice').checkVisibility()
+         && document.getElementById('notice-text').textContent
+            === (await import('/words.js')).word({word:?}, {{ name: 'bob' }})"
+    )
+}
+
 /// The picture's figures must show life: >= 25 frames a second, neither black nor
 /// still, its clock readable.
 pub(crate) fn check_picture(figures: &Value) -> Result<()> {

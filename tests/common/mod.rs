@@ -16,6 +16,7 @@ pub(crate) mod indoor;
 pub(crate) mod pages;
 pub(crate) mod peer;
 pub(crate) mod process;
+pub(crate) mod road;
 pub(crate) mod scene;
 pub(crate) mod sound;
 pub(crate) mod station;
@@ -28,7 +29,7 @@ use sound::Voice;
 
 /// How long a step of a call may take before the test gives up: far more than it
 /// takes, so that a slow machine is slow and not red.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the door's microphone hears: clear of the tones of the station itself (425,
 /// 523 and 659 Hz) and of their first harmonics.

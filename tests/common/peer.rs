@@ -105,6 +105,24 @@ impl Peer {
         Ok(())
     }
 
+    /// Waits until a new call rings here.
+    pub(crate) async fn wait_for_call(&self) -> Result<()> {
+        self.run(
+            "await measure.until('a new call', () => peer.call && !peer.call.over)",
+            Value::Null,
+        )
+        .await?;
+        self.wait_state("RINGING").await?;
+        Ok(())
+    }
+
+    /// From now on the other side of its calls is a page, not the door.
+    pub(crate) async fn hears_a_page(&self) -> Result<()> {
+        self.run("peer.remoteVoice = peer.voice", Value::Null)
+            .await?;
+        Ok(())
+    }
+
     /// Waits until the newest call is in `state`, and gives its summary.
     pub(crate) async fn wait_state(&self, state: &str) -> Result<Value> {
         self.run("return peer.waitState(args)", json!(state)).await

@@ -26,6 +26,11 @@ impl Group {
         Ok(Self { child, id })
     }
 
+    /// The process id of the leader.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.id
+    }
+
     /// The leader.
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::browser::{Browser, Programs};
-use super::indoor::check_picture;
+use super::indoor::{Indoor, check_picture};
 use super::pages::Pages;
 use super::peer::{Options, Peer};
 use super::sound::Recording;
@@ -132,6 +132,20 @@ impl Scene {
         check_picture(&figures)?;
         ensure!(figures["codec"] == codec, "not {codec}: {figures}");
         Ok(figures)
+    }
+
+    /// The door's panel holds the call with the indoor page and takes it back; both
+    /// sides show it.
+    pub(crate) async fn door_holds(&mut self, page: &Indoor) -> Result<()> {
+        self.station.mark();
+        self.station.panel("hold").await?;
+        page.wait_state("held").await?;
+        self.station.wait_state("ON_HOLD").await?;
+        self.station.mark();
+        self.station.panel("unhold").await?;
+        page.wait_state("talking").await?;
+        self.station.wait_state("IN_CALL").await?;
+        Ok(())
     }
 
     /// Waits until the station's call is over, and gives its last change of state.

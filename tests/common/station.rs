@@ -2,6 +2,7 @@
 //! lines on its standard input and read by the JSON lines it prints.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -225,6 +226,17 @@ impl Station {
     /// The origin of the gateway and of the indoor page, without a slash at its end.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.group.id().context("the station has no process id")
+    }
+
+    /// Where its gateway listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let (_, address) = self.url.split_once("//").context("the url has no host")?;
+        Ok(address.parse()?)
     }
 
     /// Forgets what has happened so far: later waits only see what is new.

@@ -111,6 +111,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Somebody at a gateway that runs elsewhere.
+    pub(crate) fn at(address: SocketAddr, user: &str, password: &str) -> Self {
+        // Fails when another test of this process was first; that one did it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            address,
+            http: reqwest::Client::new(),
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
     /// Sends a request as the user to a path below the user's own.
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let path = format!("/rest/version/1/user/{}{path}", self.user);
@@ -264,6 +276,12 @@ impl Session {
         assert_eq!(params["sessionData"], leg);
         assert_eq!(params["statusCode"], code);
         assert_eq!(params["reasonText"], reason);
+    }
+
+    /// The next notification must end `leg`, whatever the reason.
+    pub(crate) async fn expect_end_of(&mut self, leg: &str) {
+        let params = self.expect("callEnd").await;
+        assert_eq!(params["sessionData"], leg);
     }
 
     pub(crate) async fn expect_close(&mut self) -> Option<u16> {
