@@ -247,6 +247,26 @@ const stories = {
     await client.stop();
   },
 
+  async "a call that rings is looked at each 8 s until somebody takes it, here or elsewhere"() {
+    const { station, client, events } = await connected();
+    station.notify("call", { sessionData: "LB", sdp: "v=0" });
+    const { leg } = events.at(-1)[1];
+    const ends = [];
+    leg.addEventListener("over", (event) => ends.push(event.detail.by));
+    await after(17_000);
+    const looks = () => station.asked("GET").length;
+    equal([looks(), ends], [2, []]);
+    station.replies[`GET ${ALICE}/callControl/callSessions/LB`] = { body: { callControlResponse: { statusCode: 0, state: "ANSWERED" } } };
+    await after(8_000);
+    equal([looks(), ends], [3, ["elsewhere"]]);
+    await after(20_000);
+    equal(looks(), 3);
+    station.notify("call", { sessionData: "LC", sdp: "v=0" });
+    await client.stop();
+    await after(20_000);
+    equal(looks(), 3);
+  },
+
   async "an audit that finds no session ends the call"() {
     const { station, client, events } = await connected();
     station.notify("call", { sessionData: "LB", sdp: "v=0" });

@@ -92,10 +92,12 @@ export class KandyClient extends EventTarget {
     this.#running = null;
     this.#hurry();
     clearTimeout(this.#renewTimer);
-    // A call that only rings here goes on ringing elsewhere.
-    const farewells = [...this.#legs.values()]
-      .filter((leg) => leg.answered || !leg.incoming)
-      .map((leg) => leg.end("Ended by local user", options));
+    const farewells = [];
+    for (const leg of this.#legs.values()) {
+      // A call that only rings here goes on ringing elsewhere.
+      if (leg.incoming && !leg.answered) leg.forget();
+      else farewells.push(leg.end("Ended by local user", options));
+    }
     if (this.#subscription) {
       farewells.push(this.#rest.request("DELETE", this.#subscription.path, undefined, options));
     }

@@ -7,6 +7,12 @@ import { RequestError } from "./rest.js";
 
 /** Milliseconds between two audits (protocol section 5.9: 25 to 30 s). */
 const AUDIT_INTERVAL = 25_000;
+/**
+ * Milliseconds between two looks at a call that rings here. They find a call whose
+ * end was not told, and keep a connection open for the answer: the station closes
+ * one that is idle for 10 s, and a new one costs a TLS handshake.
+ */
+const RINGING_INTERVAL = 8_000;
 
 /** @typedef {{address: string, name: string}} Peer the other party */
 
@@ -20,7 +26,8 @@ const AUDIT_INTERVAL = 25_000;
 export class Leg extends EventTarget {
   #rest;
   #path;
-  #auditTimer = 0;
+  /** Audits while it is answered, looks while it rings here. */
+  #timer = 0;
   #answered = false;
   #over = false;
 
@@ -56,6 +63,8 @@ export class Leg extends EventTarget {
 
   /** Tells the caller that it rings here. */
   async ring() {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.check(), RINGING_INTERVAL);
     await this.#put({ type: "ringing" });
   }
 
@@ -86,6 +95,11 @@ export class Leg extends EventTarget {
     this.#finish();
     const path = `${this.#path}?reasonText=${encodeURIComponent(reason)}`;
     await this.#rest.request("DELETE", path, {}, options);
+  }
+
+  /** Cares for it no longer, without a word. */
+  forget() {
+    clearInterval(this.#timer);
   }
 
   /** Asks whether the call still exists, after notifications may have been lost. */
@@ -135,8 +149,8 @@ export class Leg extends EventTarget {
 
   #established() {
     this.#answered = true;
-    clearInterval(this.#auditTimer);
-    this.#auditTimer = setInterval(() => this.#audit(), AUDIT_INTERVAL);
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#audit(), AUDIT_INTERVAL);
   }
 
   async #audit() {
@@ -155,7 +169,7 @@ export class Leg extends EventTarget {
 
   #finish() {
     this.#over = true;
-    clearInterval(this.#auditTimer);
+    clearInterval(this.#timer);
     this.dispatchEvent(new Event("finished"));
   }
 

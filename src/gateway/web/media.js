@@ -3,12 +3,23 @@
  * video line. The station answers with one transport per line and without
  * BUNDLE; "max-compat" makes offers that allow it.
  *
- * All candidates go into the SDP (no trickle). A track is attached to its line
- * whenever the device delivers it, so an answer never waits for a microphone.
+ * Candidates go into the SDP (no trickle). What an answer needs is made while it
+ * rings: sockets (the pool) and the answer itself; none of it leaves this device
+ * before `answer`. A track is attached to its line whenever the device delivers
+ * it, so an answer never waits for a microphone.
  */
+
+/** One transport for the sound, one for the picture. */
+const TRANSPORTS = 2;
 
 /** Longest wait for candidates, in milliseconds. Host candidates take a few. */
 const GATHER_LIMIT = 1_500;
+/**
+ * After the first host candidate of every line, how long to wait for those of other
+ * networks, in milliseconds: they come in one burst. What Chromium then still waits
+ * for, 100 ms, is TCP, which the station does not speak.
+ */
+const GATHER_BURST = 10;
 /** Media must flow this long after the answer, in milliseconds (protocol section 11.5). */
 const CONNECT_LIMIT = 15_000;
 
@@ -41,13 +52,21 @@ export class Media extends EventTarget {
   #pc;
   /** @type {{audio?: RTCRtpTransceiver, video?: RTCRtpTransceiver}} */
   #lines = {};
+  /** An answer without our own picture, made ahead. @type {RTCSessionDescriptionInit|null} */
+  #draft = null;
+  #hostsOnly;
   #tracks = new Set();
   #connectTimer = 0;
 
   /** @param {RTCIceServer[]} iceServers empty on a LAN */
   constructor(iceServers) {
     super();
-    this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-compat" });
+    this.#hostsOnly = iceServers.length === 0;
+    this.#pc = new RTCPeerConnection({
+      iceServers,
+      bundlePolicy: "max-compat",
+      iceCandidatePoolSize: TRANSPORTS,
+    });
     this.#pc.ontrack = ({ track }) => {
       this.remote.addTrack(track);
       this.#change();
@@ -91,6 +110,8 @@ export class Media extends EventTarget {
     for (const line of this.#pc.getTransceivers()) {
       this.#lines[line.receiver.track.kind] ??= line;
     }
+    this.#direct(false);
+    this.#draft = await this.#pc.createAnswer();
   }
 
   /**
@@ -99,10 +120,10 @@ export class Media extends EventTarget {
    */
   async answer(send) {
     const { audio, video } = this.#lines;
-    if (audio) audio.direction = "sendrecv";
-    if (video) video.direction = send.camera ? "sendrecv" : "recvonly";
     this.#expectConnection();
     this.#openDevices({ microphone: send.microphone && audio, camera: send.camera && video });
+    if (!send.camera && this.#draft) return this.#gathered(this.#draft);
+    this.#direct(send.camera);
     return this.#gathered(await this.#pc.createAnswer());
   }
 
@@ -151,6 +172,12 @@ export class Media extends EventTarget {
     this.#pc.onconnectionstatechange = null;
     this.#pc.close();
     this.own = null;
+  }
+
+  #direct(camera) {
+    const { audio, video } = this.#lines;
+    if (audio) audio.direction = "sendrecv";
+    if (video) video.direction = camera ? "sendrecv" : "recvonly";
   }
 
   #openDevices({ microphone, camera }) {
@@ -203,18 +230,29 @@ export class Media extends EventTarget {
   /** @returns {Promise<string>} the local description with its candidates */
   async #gathered(description) {
     await this.#pc.setLocalDescription(description);
-    if (this.#pc.iceGatheringState !== "complete") {
-      await new Promise((resolve) => {
-        const limit = setTimeout(resolve, GATHER_LIMIT);
-        this.#pc.addEventListener("icegatheringstatechange", () => {
-          if (this.#pc.iceGatheringState !== "complete") return;
-          clearTimeout(limit);
-          resolve();
-        });
-      });
-    }
+    await this.#candidates();
     if (this.closed) throw new DOMException("the call is over", "AbortError");
     return this.#pc.localDescription.sdp;
+  }
+
+  /** Waits for every candidate that the other side can use. */
+  #candidates() {
+    return new Promise((resolve) => {
+      const limit = setTimeout(resolve, GATHER_LIMIT);
+      let burst = 0;
+      const look = () => {
+        if (this.#pc.iceGatheringState === "complete") {
+          clearTimeout(limit);
+          clearTimeout(burst);
+          resolve();
+        } else if (this.#hostsOnly && !burst && hasHosts(this.#pc.localDescription.sdp)) {
+          burst = setTimeout(resolve, GATHER_BURST);
+        }
+      };
+      this.#pc.addEventListener("icegatheringstatechange", look);
+      this.#pc.addEventListener("icecandidate", look);
+      look();
+    });
   }
 
   #expectConnection() {
@@ -267,6 +305,12 @@ export function isHeld(sdp) {
   return used.length > 0 && used.every((line) =>
     /^a=(inactive|sendonly)\s*$/m.test(line) || /^c=IN IP4 0\.0\.0\.0\s*$/m.test(line) ||
     (!/^a=(sendrecv|recvonly)\s*$/m.test(line) && /^a=(inactive|sendonly)\s*$/m.test(session)));
+}
+
+/** Whether every line in use has a UDP candidate. @param {string} sdp our own */
+function hasHosts(sdp) {
+  const used = sdp.split(/^(?=m=)/m).slice(1).filter((line) => !/^m=\w+ 0 /.test(line));
+  return used.every((line) => /^a=candidate:\S+ \d+ udp /im.test(line));
 }
 
 /**
