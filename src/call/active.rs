@@ -10,8 +10,8 @@ use super::calling::Calling;
 use super::talking::Talking;
 use super::timer::Timers;
 use super::{
-    CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Media, MediaOrder,
-    Output, Record, Sdp, Settings, Signal, SignalOrder, State, Target, Timer, Wish,
+    Address, CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Media,
+    MediaOrder, Output, Record, Sdp, Settings, Signal, SignalOrder, State, Target, Timer, Wish,
 };
 
 /// Making an offer and having `callStart` accepted; making an answer. Both take
@@ -32,6 +32,12 @@ pub(super) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Our own address where `target` is called.
+    pub(super) fn own(&self, target: &Target) -> Address {
+        let own = self.settings.users.get(&target.account);
+        own.cloned().unwrap_or(Address::new(""))
+    }
+
     pub(super) fn order(&mut self, leg: &LegId, order: SignalOrder) {
         self.out.push(Output::Signal(leg.clone(), order));
     }
@@ -74,13 +80,13 @@ impl Call {
         wish: Wish,
         cx: &mut Cx<'_>,
     ) -> Self {
-        let to = targets.first().or(unreachable.first());
+        let first = targets.first().or(unreachable.first());
         let mut call = Self {
             record: Record {
                 direction: Direction::Outgoing,
                 state: State::Initiating,
-                from: super::Address::new(""),
-                to: to.map_or(super::Address::new(""), |target| target.to.clone()),
+                from: first.map_or(Address::new(""), |target| cx.own(target)),
+                to: first.map_or(Address::new(""), |target| target.to.clone()),
                 made: cx.now,
                 started: None,
                 ended: None,

@@ -167,6 +167,7 @@ impl Call {
             return;
         };
         calling.end_all("Answered by somebody else", cx);
+        self.record.from = cx.own(&winner.target);
         self.record.to = winner.target.to;
         cx.media(id, MediaOrder::Apply(answer));
         self.stage = Stage::Talking(Talking::called(id.clone()));

@@ -69,6 +69,8 @@ pub struct Wish {
 pub enum Request {
     /// Call these addresses in parallel; the first answer wins.
     Make {
+        /// The call's id, if whoever asks has chosen one: a new UUID.
+        call: Option<CallId>,
         /// Whom, at least one.
         targets: Vec<Target>,
         /// With which media.

@@ -55,6 +55,8 @@ const HISTORY: usize = 32;
 /// What the core needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Our own address at each account: who calls, in the record of a call.
+    pub users: BTreeMap<AccountId, Address>,
     /// Whom the bell rings, all at once.
     pub ring: Vec<Target>,
     /// Media of a call that names none.
@@ -72,6 +74,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            users: BTreeMap::new(),
             ring: Vec::new(),
             wish: Wish {
                 receive_video: false,
@@ -179,7 +182,11 @@ impl Calls {
             return deny("the station is going down", out);
         }
         let (id, act): (_, fn(&mut Call, &mut Cx<'_>)) = match request {
-            Request::Make { targets, wish } => return self.make(targets, wish, now, out),
+            Request::Make {
+                call,
+                targets,
+                wish,
+            } => return self.make(call, targets, wish, now, out),
             Request::Answer(id, wish) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
             }
@@ -192,11 +199,18 @@ impl Calls {
         self.with_named_call(&id, now, out, act);
     }
 
-    fn make(&mut self, targets: Vec<Target>, wish: Wish, now: Instant, out: &mut Vec<Output>) {
+    fn make(
+        &mut self,
+        id: Option<CallId>,
+        targets: Vec<Target>,
+        wish: Wish,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) {
         if self.current.is_some() {
             return deny("a call is already up", out);
         }
-        let id = (self.new_id)();
+        let id = id.unwrap_or_else(|| (self.new_id)());
         let connections = &self.view.connections;
         let (targets, unreachable) = targets
             .into_iter()

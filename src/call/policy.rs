@@ -20,6 +20,7 @@ pub(super) fn press(button: Button, call: Option<&Record>, settings: &Settings) 
                 Decision::Deny("nobody to ring: add names to ring in the configuration")
             }
             Button::Bell => Decision::Do(Request::Make {
+                call: None,
                 targets: settings.ring.clone(),
                 wish: settings.wish,
             }),
