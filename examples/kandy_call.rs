@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Commands are lines on the standard input: `make NAME`, `answer`, `reject`,
-//! `ignore`, `end`, `hold`, `unhold`, `show`, `quit`. Sound is silence and the
+//! `ignore`, `end`, `hold`, `unhold`, `dtmf DIGITS`, `show`, `quit`. Sound is silence and the
 //! picture shows nothing; with `--real` they are the first camera and the usual
 //! sound card.
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use doorstation::call::{AccountId, CallId, Connection, Event, Record, Settings, Wish};
+use doorstation::call::{AccountId, CallId, Connection, Digits, Event, Record, Settings, Wish};
 use doorstation::client::{Client, Config, Devices};
 use doorstation::media::gst::{CameraSettings, Source};
 use doorstation::media::sound::SoundSettings;
@@ -161,6 +161,10 @@ async fn carry_out(
         "end" => client.end(call).await,
         "hold" => client.hold(call).await,
         "unhold" => client.unhold(call).await,
+        "dtmf" => match Digits::parse(rest) {
+            Some(digits) => client.send_digits(call, digits).await,
+            None => bail!("these are not digits"),
+        },
         "show" => return Ok(client.call(call).await),
         _ => bail!("there is no command '{word}'"),
     }
@@ -190,6 +194,7 @@ fn describe(event: &Event) -> String {
         Event::CallError { call, failure } => {
             format!("call:error {call} {} {}", failure.code, failure.message)
         }
+        Event::Digit { call, digit } => format!("call:dtmf {call} {}", digit.as_char()),
         Event::MediaError { device, message } => format!("media:error {device:?} {message}"),
         Event::MediaRestored(device) => format!("media:restored {device:?}"),
         Event::Denied(why) => format!("not possible: {why}"),

@@ -47,7 +47,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use crate::call::{
-    self, AccountId, Address, CallId, Calls, Event, Input, Record, Request, Target, View, Wish,
+    self, AccountId, Address, CallId, Calls, Digits, Event, Input, Record, Request, Target, View,
+    Wish,
 };
 use crate::media::VideoCodec;
 use crate::media::engine::{self, Engine};
@@ -223,6 +224,11 @@ impl Client {
     /// Takes it off hold.
     pub async fn unhold(&self, call: &CallId) {
         self.ask(Request::Unhold(call.clone())).await;
+    }
+
+    /// Sends digits to the other end (`sendDTMF`).
+    pub async fn send_digits(&self, call: &CallId, digits: Digits) {
+        self.ask(Request::SendDigits(call.clone(), digits)).await;
     }
 
     /// The media of calls that name none (`callDefaults`).

@@ -30,6 +30,7 @@ pub fn tell(event: &Event) {
         Event::CallError { call, failure } => {
             warn!(call_id = %call, code = failure.code, reason = failure.message, "the call has a fault");
         }
+        Event::Digit { call, .. } => debug!(call_id = %call, "the far end pressed a key"),
         Event::MediaError { device, message } => {
             warn!(device = ?device, reason = message, "a device does not work");
         }

@@ -45,6 +45,10 @@ async fn the_quickstart_makes_answers_holds_rejects_and_ends() {
     alice.sees("-> RINGING").await;
     alice.sees("-> IN_CALL").await;
     alice.sees("answer_to_first_sound").await;
+    alice.types("dtmf 1#").await;
+    for key in ['1', '#'] {
+        assert_eq!(dialled(&mut bob).await, key);
+    }
     alice.types("hold").await;
     alice.sees("-> ON_HOLD").await;
     is(&mut bob, State::OnRemoteHold).await;
@@ -201,6 +205,14 @@ async fn connected(client: &mut Client) {
 async fn received(client: &mut Client) -> CallId {
     until(client, |event| match event {
         Event::Receive { call, .. } => Some(call),
+        _ => None,
+    })
+    .await
+}
+
+async fn dialled(client: &mut Client) -> char {
+    until(client, |event| match event {
+        Event::Digit { digit, .. } => Some(digit.as_char()),
         _ => None,
     })
     .await

@@ -138,6 +138,8 @@ impl Call {
             | Media::Connected
             | Media::FirstSound
             | Media::FirstPictureSent
+            | Media::Digit(_)
+            | Media::DigitsFailed(_)
             | Media::Lost(_)
             | Media::FarEndClosed
             | Media::Figures(_) => {}

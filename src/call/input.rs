@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountId, Address, CallId, LegId, Sdp};
+use super::{AccountId, Address, CallId, Digit, Digits, LegId, Sdp};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +88,8 @@ pub enum Request {
     Hold(CallId),
     /// Take it off hold.
     Unhold(CallId),
+    /// Send these digits to the other end (DTMF).
+    SendDigits(CallId, Digits),
 }
 
 /// A call that arrives.
@@ -180,6 +182,10 @@ pub enum Media {
     FirstPictureSent,
     /// A transport failed or stayed away too long.
     Lost(String),
+    /// The far end pressed a key (DTMF): told once for each press.
+    Digit(Digit),
+    /// Digits could not be sent.
+    DigitsFailed(Failure),
     /// The far end closed its transport (DTLS close): a hang-up by media.
     FarEndClosed,
     /// What was measured in the leg's life; sent once, after `Close`.

@@ -23,6 +23,7 @@
 
 mod active;
 mod calling;
+mod digits;
 mod ids;
 mod input;
 mod output;
@@ -39,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use active::{Call, Cx};
 
+pub use digits::{Digit, Digits};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
     Button, Connection, Device, Failure, Figures, Incoming, Input, Media, Request, Signal, Target,
@@ -189,6 +191,11 @@ impl Calls {
             } => return self.make(call, targets, wish, now, out),
             Request::Answer(id, wish) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
+            }
+            Request::SendDigits(id, digits) => {
+                return self.with_named_call(&id, now, out, |call, cx| {
+                    call.send_digits(digits, cx);
+                });
             }
             Request::Reject(id) => (id, Call::reject),
             Request::Ignore(id) => (id, Call::ignore),

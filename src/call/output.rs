@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Address, CallId, Device, Direction, Failure, Figures, LegId, Sdp, State, Target, Wish,
+    Address, CallId, Device, Digit, Digits, Direction, Failure, Figures, LegId, Sdp, State, Target,
+    Wish,
 };
 
 /// One order or piece of news.
@@ -62,6 +63,8 @@ pub enum MediaOrder {
     Reanswer(Sdp),
     /// Let media through, or stop it at the source.
     Flow(Flow),
+    /// Send these digits in the sound (DTMF).
+    SendDigits(Digits),
     /// Close everything of this leg; then `Figures`.
     Close,
 }
@@ -108,6 +111,13 @@ pub enum Event {
         call: CallId,
         /// Why.
         failure: Failure,
+    },
+    /// `call:dtmf`: the other end pressed a key.
+    Digit {
+        /// Which call.
+        call: CallId,
+        /// Which key.
+        digit: Digit,
     },
     /// `media:error`: a camera or sound card failed.
     MediaError {

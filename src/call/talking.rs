@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::active::{Call, Cx, Stage};
-use super::{Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer};
+use super::{
+    Digits, Event, Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer,
+};
 
 /// A peer that does not answer our change within this time never will.
 const UPDATE: Duration = Duration::from_secs(15);
@@ -229,6 +231,11 @@ impl Call {
                 self.error("call:2", format!("sound and picture were lost: {why}"), cx);
                 self.end("9900", "Sound and picture were lost", cx);
             }
+            Media::Digit(digit) => {
+                let call = self.record.id.clone();
+                cx.event(Event::Digit { call, digit });
+            }
+            Media::DigitsFailed(failure) => self.failed(failure, cx),
             Media::FarEndClosed => self.far_end_closed(cx),
             Media::Figures(_) => {}
         }
@@ -242,6 +249,19 @@ impl Call {
         };
         talking.next = Some(hold);
         self.next_change(cx);
+    }
+
+    /// Sends digits; a call that is held takes none.
+    pub(super) fn send_digits(&mut self, digits: Digits, cx: &mut Cx<'_>) {
+        match &self.stage {
+            Stage::Talking(talking) if self.record.state == State::InCall => {
+                cx.media(&talking.leg, MediaOrder::SendDigits(digits));
+            }
+            Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
+                let message = "digits can be sent in an answered call that nobody holds";
+                self.error("call:6", message, cx);
+            }
+        }
     }
 
     pub(super) fn update_timed_out(&mut self, cx: &mut Cx<'_>) {

@@ -558,6 +558,36 @@ fn a_hold_that_nobody_answers_can_be_tried_again() {
 }
 
 #[test]
+fn digits_go_to_media_in_a_call_that_nobody_holds_and_come_as_events() {
+    let (mut bench, leg) = Bench::in_call();
+    let digits = Digits::parse("12#").expect("digits");
+    let dial = Input::Asked(Request::SendDigits(CallId::new("call-1"), digits.clone()));
+    bench.feed(dial.clone());
+    assert_eq!(
+        bench.out,
+        [Output::Media(leg.clone(), MediaOrder::SendDigits(digits))]
+    );
+    let digit = Digit::new('7').expect("a key");
+    bench.media(&leg, Media::Digit(digit));
+    assert!(bench.has(&Output::Event(Event::Digit {
+        call: CallId::new("call-1"),
+        digit
+    })));
+
+    bench.media(&leg, Media::DigitsFailed(failure("call:5")));
+    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
+    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("hold"))));
+    let answer = sdp("held");
+    bench.media(&leg, Media::AnswerReady { answer, held: true });
+    bench.out.clear();
+    bench.feed(dial);
+    assert!(matches!(
+        &bench.out[..],
+        [Output::Event(Event::CallError { failure, .. })] if failure.code == "call:6"
+    ));
+}
+
+#[test]
 fn a_call_whose_media_never_come_up_ends_at_both_ends() {
     let mut bench = Bench::ringing(&[ALICE]);
     let leg = leg(1, 0);
@@ -702,6 +732,8 @@ fn any_media() -> impl Strategy<Value = Media> {
         Just(Media::Connected),
         Just(Media::FirstSound),
         Just(Media::Lost("gone".to_owned())),
+        Just(Media::Digit(Digit::new('1').expect("a key"))),
+        Just(Media::DigitsFailed(failure("call:5"))),
         Just(Media::FarEndClosed),
         Just(Media::Figures(Figures::default())),
     ]
@@ -712,6 +744,13 @@ fn any_leg() -> impl Strategy<Value = LegId> {
         (1..4u32, 0..2u32).prop_map(|(call, n)| leg(call, n)),
         (1..4u32).prop_map(|n| LegId::new(format!("home/in/{n}"))),
     ]
+}
+
+/// What no button can ask for.
+fn any_request() -> impl Strategy<Value = Request> {
+    let call = (1..4u32).prop_map(|n| CallId::new(format!("call-{n}")));
+    let digits = Digits::parse("1#").expect("digits");
+    call.prop_map(move |call| Request::SendDigits(call, digits.clone()))
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
@@ -725,6 +764,7 @@ fn any_input() -> impl Strategy<Value = Input> {
     ];
     prop_oneof![
         4 => button.prop_map(Input::Pressed),
+        2 => any_request().prop_map(Input::Asked),
         6 => (any_leg(), any_signal()).prop_map(|(leg, signal)| Input::Signal(leg, signal)),
         6 => (any_leg(), any_media()).prop_map(|(leg, media)| Input::Media(leg, media)),
         1 => (any_leg(), any::<bool>()).prop_map(|(leg, offer)| {

@@ -76,6 +76,8 @@ enum Body<'a> {
         code: &'a str,
         message: &'a str,
     },
+    #[serde(rename = "call:dtmf")]
+    Dtmf { call_id: &'a str, digit: char },
     #[serde(rename = "media:error")]
     MediaError {
         device: &'static str,
@@ -200,6 +202,10 @@ fn of_event(event: &Event) -> Body<'_> {
             call_id: call.as_str(),
             code: &failure.code,
             message: &failure.message,
+        },
+        Event::Digit { call, digit } => Body::Dtmf {
+            call_id: call.as_str(),
+            digit: digit.as_char(),
         },
         Event::MediaError { device, message } => Body::MediaError {
             device: device_name(*device),
