@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Commands are lines on the standard input: `make NAME`, `answer`, `reject`,
-//! `ignore`, `end`, `hold`, `unhold`, `dtmf DIGITS`, `show`, `quit`. Sound is silence and the
+//! `ignore`, `end`, `hold`, `unhold`, `mute`, `unmute`, `dtmf DIGITS`, `show`, `quit`. Sound is silence and the
 //! picture shows nothing; with `--real` they are the first camera and the usual
 //! sound card.
 
@@ -161,6 +161,8 @@ async fn carry_out(
         "end" => client.end(call).await,
         "hold" => client.hold(call).await,
         "unhold" => client.unhold(call).await,
+        "mute" => client.mute(call, true).await,
+        "unmute" => client.mute(call, false).await,
         "dtmf" => match Digits::parse(rest) {
             Some(digits) => client.send_digits(call, digits).await,
             None => bail!("these are not digits"),
@@ -179,7 +181,7 @@ fn describe(event: &Event) -> String {
         }
         Event::Connection(_, connection) => format!("auth:change {connection:?}"),
         Event::Start(call) => format!("call:start {call}"),
-        Event::Receive { call, from } => format!("call:receive {call} from {from}"),
+        Event::Receive { call, from, .. } => format!("call:receive {call} from {from}"),
         Event::StateChange {
             call,
             previous,

@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::call::{self, Address, Button, CallId, Calls, Connection, Event, Input, View};
+use crate::call::{
+    self, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, View,
+};
 use crate::gateway::{self, Gateway};
 use crate::media::engine::{self, Engine};
 use crate::media::gst::{Camera, CameraSettings};
@@ -72,6 +74,14 @@ pub struct HomeAccount {
     pub user: String,
     /// Its password; known to this process only.
     pub password: crate::secret::Secret,
+}
+
+/// What a call of this door tells the people indoors: from which door it comes.
+pub fn door_name(name: &str) -> Parameter {
+    Parameter {
+        name: "X-Door".to_owned(),
+        value: name.to_owned(),
+    }
 }
 
 /// Runs the station until `stop` is cancelled.

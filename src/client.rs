@@ -47,8 +47,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use crate::call::{
-    self, AccountId, Address, CallId, Calls, Digits, Event, Input, Record, Request, Target, View,
-    Wish,
+    self, AccountId, Address, CallId, Calls, Digits, Event, Input, Make, Parameter, Record,
+    Request, Target, View, Wish,
 };
 use crate::media::VideoCodec;
 use crate::media::engine::{self, Engine};
@@ -182,16 +182,22 @@ impl Client {
     /// `normalizeAddress` (protocol section 1.1): `bob` is `bob` of our own domain,
     /// `+1 (613) 555-0100` is a number.
     pub async fn make(&self, callee: &str, wish: Wish) -> CallId {
+        self.make_with(callee, wish, Vec::new()).await
+    }
+
+    /// The same, and tells the other end `parameters` (`customParameters`).
+    pub async fn make_with(&self, callee: &str, wish: Wish, parameters: Vec<Parameter>) -> CallId {
         let id = CallId::new(new_id());
         let target = Target {
             account: self.account.clone(),
             to: kandy::normalise(callee, &self.user),
         };
-        self.ask(Request::Make {
+        self.ask(Request::Make(Make {
             call: Some(id.clone()),
             targets: vec![target],
             wish,
-        })
+            parameters,
+        }))
         .await;
         id
     }
@@ -224,6 +230,11 @@ impl Client {
     /// Takes it off hold.
     pub async fn unhold(&self, call: &CallId) {
         self.ask(Request::Unhold(call.clone())).await;
+    }
+
+    /// Silences our microphone towards the other end, or lets it speak again.
+    pub async fn mute(&self, call: &CallId, on: bool) {
+        self.ask(Request::Mute(call.clone(), on)).await;
     }
 
     /// Sends digits to the other end (`sendDTMF`).

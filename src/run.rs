@@ -58,6 +58,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         call: call::Settings {
             ring: config.call.ring,
             wish: config.call.wish,
+            parameters: vec![app::door_name(&config.station.name)],
             ring_time: config.call.ring_time,
             max_call: config.call.max_call,
             ..call::Settings::default()

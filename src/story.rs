@@ -9,7 +9,7 @@ use crate::call::{Connection, Event};
 pub fn tell(event: &Event) {
     match event {
         Event::Start(call) => debug!(call_id = %call, "the server took the call"),
-        Event::Receive { call, from } => {
+        Event::Receive { call, from, .. } => {
             info!(call_id = %call, "somebody calls the door");
             debug!(call_id = %call, %from, "the caller");
         }

@@ -10,7 +10,7 @@ use super::calling::Calling;
 use super::talking::Talking;
 use super::timer::Timers;
 use super::{
-    Address, CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Media,
+    Address, CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Make, Media,
     MediaOrder, Output, Record, Sdp, Settings, Signal, SignalOrder, State, Target, Timer, Wish,
 };
 
@@ -77,9 +77,10 @@ impl Call {
         id: CallId,
         targets: Vec<Target>,
         unreachable: Vec<Target>,
-        wish: Wish,
+        make: Make,
         cx: &mut Cx<'_>,
     ) -> Self {
+        let wish = make.wish;
         let first = targets.first().or(unreachable.first());
         let mut call = Self {
             record: Record {
@@ -87,6 +88,8 @@ impl Call {
                 state: State::Initiating,
                 from: first.map_or(Address::new(""), |target| cx.own(target)),
                 to: first.map_or(Address::new(""), |target| target.to.clone()),
+                muted: false,
+                parameters: make.parameters,
                 made: cx.now,
                 started: None,
                 ended: None,
@@ -122,11 +125,13 @@ impl Call {
             from,
             to,
             offer,
+            parameters,
             ..
         } = incoming;
         cx.event(Event::Receive {
             call: id.clone(),
             from: from.clone(),
+            parameters: parameters.clone(),
         });
         cx.order(&leg, SignalOrder::Ring);
         let mut timers = Timers::default();
@@ -138,6 +143,8 @@ impl Call {
                 state: State::Ringing,
                 from,
                 to,
+                muted: false,
+                parameters,
                 made: cx.now,
                 started: None,
                 ended: None,

@@ -118,7 +118,15 @@ impl Call {
                 };
                 leg.step = Step::Started;
                 let target = leg.target.clone();
-                cx.order(id, SignalOrder::Start { target, offer });
+                let parameters = self.record.parameters.clone();
+                cx.order(
+                    id,
+                    SignalOrder::Start {
+                        target,
+                        offer,
+                        parameters,
+                    },
+                );
                 let made = self.record.made;
                 self.moment("press_to_offer", made, cx);
             }

@@ -1,5 +1,6 @@
 //! What the core is told: past facts, and people's wishes.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{AccountId, Address, CallId, Digit, Digits, LegId, Sdp};
@@ -64,18 +65,40 @@ pub struct Wish {
     pub send_video: bool,
 }
 
+/// A call to be made: these addresses in parallel; the first answer wins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Make {
+    /// The call's id, if whoever asks has chosen one: a new UUID.
+    pub call: Option<CallId>,
+    /// Whom, at least one.
+    pub targets: Vec<Target>,
+    /// With which media.
+    pub wish: Wish,
+    /// What the other end is told besides.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A free name and value that travel with a call (`customParameters` of Kandy.js).
+/// Its `Debug` shows the name only: nobody knows what an application puts there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// `X-...`.
+    pub name: String,
+    /// Text.
+    pub value: String,
+}
+
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parameter({})", self.name)
+    }
+}
+
 /// What an application may ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Call these addresses in parallel; the first answer wins.
-    Make {
-        /// The call's id, if whoever asks has chosen one: a new UUID.
-        call: Option<CallId>,
-        /// Whom, at least one.
-        targets: Vec<Target>,
-        /// With which media.
-        wish: Wish,
-    },
+    /// Call somebody.
+    Make(Make),
     /// Answer the ringing incoming call.
     Answer(CallId, Wish),
     /// Refuse it.
@@ -88,6 +111,8 @@ pub enum Request {
     Hold(CallId),
     /// Take it off hold.
     Unhold(CallId),
+    /// Silence our microphone towards the other end (`true`), or let it speak again.
+    Mute(CallId, bool),
     /// Send these digits to the other end (DTMF).
     SendDigits(CallId, Digits),
 }
@@ -107,6 +132,8 @@ pub struct Incoming {
     pub to: Address,
     /// The offer; `None` asks us to make it (slow start).
     pub offer: Option<Sdp>,
+    /// What the caller sent besides.
+    pub parameters: Vec<Parameter>,
 }
 
 /// What the far end or its server said about a leg.

@@ -23,6 +23,7 @@
 
 mod active;
 mod calling;
+mod controls;
 mod digits;
 mod ids;
 mod input;
@@ -43,8 +44,8 @@ use active::{Call, Cx};
 pub use digits::{Digit, Digits};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
-    Button, Connection, Device, Failure, Figures, Incoming, Input, Media, Request, Signal, Target,
-    Wish,
+    Button, Connection, Device, Failure, Figures, Incoming, Input, Make, Media, Parameter, Request,
+    Signal, Target, Wish,
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub ring: Vec<Target>,
     /// Media of a call that names none.
     pub wish: Wish,
+    /// What the bell's calls tell the people indoors, such as the door's name.
+    pub parameters: Vec<Parameter>,
     /// How long the bell rings.
     pub ring_time: Duration,
     /// The longest call.
@@ -82,6 +85,7 @@ impl Default for Settings {
                 receive_video: false,
                 send_video: true,
             },
+            parameters: Vec::new(),
             ring_time: Duration::from_secs(60),
             max_call: Duration::from_secs(30 * 60),
             media_up: Duration::from_secs(15),
@@ -184,13 +188,12 @@ impl Calls {
             return deny("the station is going down", out);
         }
         let (id, act): (_, fn(&mut Call, &mut Cx<'_>)) = match request {
-            Request::Make {
-                call,
-                targets,
-                wish,
-            } => return self.make(call, targets, wish, now, out),
+            Request::Make(make) => return self.make(make, now, out),
             Request::Answer(id, wish) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
+            }
+            Request::Mute(id, on) => {
+                return self.with_named_call(&id, now, out, |call, cx| call.mute(on, cx));
             }
             Request::SendDigits(id, digits) => {
                 return self.with_named_call(&id, now, out, |call, cx| {
@@ -206,24 +209,17 @@ impl Calls {
         self.with_named_call(&id, now, out, act);
     }
 
-    fn make(
-        &mut self,
-        id: Option<CallId>,
-        targets: Vec<Target>,
-        wish: Wish,
-        now: Instant,
-        out: &mut Vec<Output>,
-    ) {
+    fn make(&mut self, make: Make, now: Instant, out: &mut Vec<Output>) {
         if self.current.is_some() {
             return deny("a call is already up", out);
         }
-        let id = id.unwrap_or_else(|| (self.new_id)());
+        let id = make.call.clone().unwrap_or_else(|| (self.new_id)());
         let connections = &self.view.connections;
-        let (targets, unreachable) = targets
-            .into_iter()
-            .partition(|target| connections.get(&target.account) == Some(&Connection::Connected));
+        let reachable =
+            |target: &Target| connections.get(&target.account) == Some(&Connection::Connected);
+        let (targets, unreachable) = make.targets.iter().cloned().partition(reachable);
         self.begin(now, out, |cx| {
-            Call::make(id, targets, unreachable, wish, cx)
+            Call::make(id, targets, unreachable, make, cx)
         });
     }
 

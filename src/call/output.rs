@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Address, CallId, Device, Digit, Digits, Direction, Failure, Figures, LegId, Sdp, State, Target,
-    Wish,
+    Address, CallId, Device, Digit, Digits, Direction, Failure, Figures, LegId, Parameter, Sdp,
+    State, Target, Wish,
 };
 
 /// One order or piece of news.
@@ -27,6 +27,8 @@ pub enum SignalOrder {
         target: Target,
         /// Our offer.
         offer: Sdp,
+        /// What the other end is told besides.
+        parameters: Vec<Parameter>,
     },
     /// Tell the caller that we ring.
     Ring,
@@ -91,6 +93,8 @@ pub enum Event {
         call: CallId,
         /// Who calls.
         from: Address,
+        /// What the caller sent besides.
+        parameters: Vec<Parameter>,
     },
     /// `call:stateChange`.
     StateChange {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::active::{Call, Cx, Stage};
 use super::{
-    Digits, Event, Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer,
+    Event, Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer,
 };
 
 /// A peer that does not answer our change within this time never will.
@@ -90,10 +90,10 @@ impl Talking {
 
     /// Hold really stops media: nothing of the house leaves it. A peer that holds
     /// us may send music.
-    fn flow(&self, send_video: bool) -> Flow {
+    fn flow(&self, send_video: bool, muted: bool) -> Flow {
         let talk = !self.held_by_us && !self.held_by_peer;
         Flow {
-            microphone: talk,
+            microphone: talk && !muted,
             picture: talk && send_video,
             speaker: !self.held_by_us,
         }
@@ -251,19 +251,6 @@ impl Call {
         self.next_change(cx);
     }
 
-    /// Sends digits; a call that is held takes none.
-    pub(super) fn send_digits(&mut self, digits: Digits, cx: &mut Cx<'_>) {
-        match &self.stage {
-            Stage::Talking(talking) if self.record.state == State::InCall => {
-                cx.media(&talking.leg, MediaOrder::SendDigits(digits));
-            }
-            Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
-                let message = "digits can be sent in an answered call that nobody holds";
-                self.error("call:6", message, cx);
-            }
-        }
-    }
-
     pub(super) fn update_timed_out(&mut self, cx: &mut Cx<'_>) {
         let message = "the other side did not answer the change of media";
         self.change_failed(
@@ -401,12 +388,12 @@ impl Call {
 
     /// Shows the state that follows from who holds whom, and lets just that much
     /// media through.
-    fn settle(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>) {
         let Stage::Talking(talking) = &self.stage else {
             return;
         };
         let (leg, state) = (talking.leg.clone(), talking.state());
-        let flow = talking.flow(self.wish.send_video);
+        let flow = talking.flow(self.wish.send_video, self.record.muted);
         cx.media(&leg, MediaOrder::Flow(flow));
         self.set_state(state, None, None, cx);
     }

@@ -1,11 +1,14 @@
-//! Stories in virtual time, and properties over random inputs.
+//! Stories in virtual time: the bench, and calls from their first moment to their
+//! last.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
-
 use super::*;
+
+mod incoming;
+mod mid_call;
+mod properties;
 
 const ALICE: &str = "alice@demo.local";
 const BOB: &str = "bob@demo.local";
@@ -29,6 +32,8 @@ impl Bench {
     fn offline(targets: &[&str]) -> Self {
         let settings = Settings {
             ring: targets.iter().map(|to| target(to)).collect(),
+            parameters: vec![named("X-Door", "Front door")],
+            users: BTreeMap::from([(home(), Address::new("door@demo.local"))]),
             ..Settings::default()
         };
         let mut n = 0;
@@ -136,7 +141,7 @@ impl Bench {
     fn incoming() -> (Self, LegId) {
         let mut bench = Self::ringing(&[ALICE]);
         let leg = LegId::new("home/in/1");
-        bench.feed(Input::Incoming(incoming(&leg, Some("offer"))));
+        bench.feed(Input::Incoming(call_from_bob(&leg, Some("offer"))));
         (bench, leg)
     }
 }
@@ -154,6 +159,13 @@ fn target(to: &str) -> Target {
 
 fn leg(call: u32, n: u32) -> LegId {
     LegId::new(format!("call-{call}/{n}"))
+}
+
+fn named(name: &str, value: &str) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
 }
 
 fn sdp(text: &str) -> Sdp {
@@ -174,7 +186,7 @@ fn ended(code: &str) -> Signal {
     }
 }
 
-fn incoming(leg: &LegId, offer: Option<&str>) -> Incoming {
+fn call_from_bob(leg: &LegId, offer: Option<&str>) -> Incoming {
     Incoming {
         account: home(),
         leg: leg.clone(),
@@ -182,6 +194,7 @@ fn incoming(leg: &LegId, offer: Option<&str>) -> Incoming {
         from_name: "Bob".to_owned(),
         to: Address::new("door@demo.local"),
         offer: offer.map(sdp),
+        parameters: vec![named("X-Who", "Bob")],
     }
 }
 
@@ -202,7 +215,8 @@ fn a_press_rings_is_answered_and_ended_by_us() {
         leg.clone(),
         SignalOrder::Start {
             target: target(ALICE),
-            offer: sdp("offer")
+            offer: sdp("offer"),
+            parameters: vec![named("X-Door", "Front door")],
         }
     )));
     bench.signal(&leg, Signal::Started);
@@ -227,6 +241,7 @@ fn a_press_rings_is_answered_and_ended_by_us() {
     assert!(bench.has(&Output::Media(leg.clone(), MediaOrder::Close)));
     let record = bench.calls.call(&CallId::new("call-1")).expect("kept");
     assert_eq!(record.to.as_str(), ALICE);
+    assert_eq!(record.from.as_str(), "door@demo.local");
     assert_eq!(
         record.ended.expect("ended") - record.started.expect("started"),
         Duration::from_secs(60)
@@ -356,235 +371,13 @@ fn a_second_press_while_ringing_is_ignored() {
 }
 
 #[test]
-fn an_incoming_call_is_answered_by_the_button() {
-    let (mut bench, leg) = Bench::incoming();
-    assert_eq!(bench.signals(&leg), [&SignalOrder::Ring]);
-    bench.press(Button::Answer);
-    bench.press(Button::Answer);
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: sdp("answer"),
-            held: false,
-        },
-    );
-    assert_eq!(bench.states(), ["IN_CALL"]);
-    assert_eq!(
-        bench.signals(&leg),
-        [&SignalOrder::Ring, &SignalOrder::Answer(sdp("answer"))]
-    );
-    bench.media(&leg, Media::Connected);
-    bench.signal(&leg, ended("200"));
-    assert_eq!(bench.states(), ["IN_CALL", "ENDED"]);
-    assert_eq!(bench.last_change().1.as_deref(), Some("200"));
-}
-
-#[test]
-fn an_incoming_call_without_an_offer_gets_ours_and_takes_the_answer() {
-    let mut bench = Bench::ringing(&[ALICE]);
-    let leg = LegId::new("home/in/1");
-    bench.feed(Input::Incoming(incoming(&leg, None)));
-    bench.press(Button::Answer);
-    bench.media(&leg, Media::OfferReady(sdp("our offer")));
-    bench.signal(&leg, Signal::Responded(sdp("their answer")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert!(
-        bench
-            .signals(&leg)
-            .contains(&&SignalOrder::Answer(sdp("our offer")))
-    );
-    assert!(bench.has(&Output::Media(
-        leg.clone(),
-        MediaOrder::Apply(sdp("their answer"))
-    )));
-    assert_eq!(bench.states(), ["IN_CALL"]);
-}
-
-#[test]
-fn an_incoming_call_is_rejected_ignored_cancelled_or_answered_elsewhere() {
-    let (mut bench, leg) = Bench::incoming();
-    bench.press(Button::Reject);
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
-    assert_eq!(bench.last_change().1.as_deref(), Some("9902"));
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.feed(Input::Asked(Request::Ignore(CallId::new("call-1"))));
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Forget));
-    assert_eq!(bench.last_change().1.as_deref(), Some("9903"));
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.signal(&leg, ended("487"));
-    assert_eq!(bench.last_change().0, State::Ended);
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.signal(&leg, Signal::AnsweredElsewhere);
-    assert_eq!(bench.last_change().0, State::Cancelled);
-    assert_eq!(bench.last_change().1.as_deref(), Some("9904"));
-}
-
-#[test]
-fn an_incoming_call_nobody_takes_or_cancels_stops_ringing_by_itself() {
-    let (mut bench, leg) = Bench::incoming();
-    bench.wait(Duration::from_secs(119));
-    assert_eq!(bench.last_change().0, State::Ended);
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
-}
-
-#[test]
 fn a_second_caller_is_turned_away() {
     let (mut bench, _) = Bench::in_call();
     let second = LegId::new("home/in/2");
-    bench.feed(Input::Incoming(incoming(&second, Some("offer"))));
+    bench.feed(Input::Incoming(call_from_bob(&second, Some("offer"))));
     assert_eq!(bench.signals(&second), [&SignalOrder::Reject]);
     assert!(bench.denied().expect("said").contains("turned away"));
     assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-}
-
-#[test]
-fn we_hold_and_take_back() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    assert_eq!(bench.signals(&leg), [&SignalOrder::Update(sdp("hold"))]);
-    bench.signal(&leg, Signal::Responded(sdp("held")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_HOLD"]);
-    assert_eq!(bench.flow(), Flow::default());
-    bench.press(Button::Unhold);
-    bench.media(&leg, Media::OfferReady(sdp("back")));
-    bench.signal(&leg, Signal::Responded(sdp("ok")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_HOLD", "IN_CALL"]);
-    assert!(bench.flow().microphone);
-}
-
-#[test]
-fn the_peer_holds_and_takes_back() {
-    let (mut bench, leg) = Bench::in_call();
-    for (held, state) in [(true, "ON_REMOTE_HOLD"), (false, "IN_CALL")] {
-        bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-        let answer = sdp("answer");
-        bench.media(&leg, Media::AnswerReady { answer, held });
-        assert_eq!(bench.states().last(), Some(&state));
-        assert_eq!(bench.flow().microphone, !held);
-        assert!(bench.flow().speaker);
-    }
-    assert_eq!(bench.signals(&leg).len(), 2);
-}
-
-#[test]
-fn held_by_both_stays_on_hold_until_both_take_back() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-    let answer = || sdp("answer");
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: answer(),
-            held: true,
-        },
-    );
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.signal(&leg, Signal::Responded(sdp("held")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_REMOTE_HOLD", "ON_HOLD"]);
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: answer(),
-            held: false,
-        },
-    );
-    assert_eq!(bench.calls.view().call.expect("up").state, State::OnHold);
-}
-
-#[test]
-fn a_hold_that_crosses_the_peers_offer_is_sent_again_after_the_named_time() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold 1")));
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("theirs"))));
-    bench.signal(
-        &leg,
-        Signal::UpdateRefused {
-            retry_after: Some(Duration::from_secs(2)),
-            failure: failure("49"),
-        },
-    );
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: sdp("ours"),
-            held: false,
-        },
-    );
-    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
-    bench.wait(Duration::from_secs(2));
-    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
-    let orders = bench.signals(&leg);
-    assert!(orders.contains(&&SignalOrder::Respond(sdp("ours"))));
-    assert_eq!(orders.last(), Some(&&SignalOrder::Update(sdp("hold 2"))));
-}
-
-#[test]
-fn a_hold_that_is_refused_leaves_the_call_as_it_was() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.signal(
-        &leg,
-        Signal::UpdateRefused {
-            retry_after: None,
-            failure: failure("26"),
-        },
-    );
-    assert_eq!(bench.states(), [""; 0]);
-    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-    bench.press(Button::Hold);
-    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
-}
-
-#[test]
-fn a_hold_that_nobody_answers_can_be_tried_again() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.wait(Duration::from_secs(15));
-    bench.out.clear();
-    bench.press(Button::Hold);
-    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
-}
-
-#[test]
-fn digits_go_to_media_in_a_call_that_nobody_holds_and_come_as_events() {
-    let (mut bench, leg) = Bench::in_call();
-    let digits = Digits::parse("12#").expect("digits");
-    let dial = Input::Asked(Request::SendDigits(CallId::new("call-1"), digits.clone()));
-    bench.feed(dial.clone());
-    assert_eq!(
-        bench.out,
-        [Output::Media(leg.clone(), MediaOrder::SendDigits(digits))]
-    );
-    let digit = Digit::new('7').expect("a key");
-    bench.media(&leg, Media::Digit(digit));
-    assert!(bench.has(&Output::Event(Event::Digit {
-        call: CallId::new("call-1"),
-        digit
-    })));
-
-    bench.media(&leg, Media::DigitsFailed(failure("call:5")));
-    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("hold"))));
-    let answer = sdp("held");
-    bench.media(&leg, Media::AnswerReady { answer, held: true });
-    bench.out.clear();
-    bench.feed(dial);
-    assert!(matches!(
-        &bench.out[..],
-        [Output::Event(Event::CallError { failure, .. })] if failure.code == "call:6"
-    ));
 }
 
 #[test]
@@ -694,143 +487,4 @@ fn a_device_fault_is_told_once_and_its_end_once() {
     bench.feed(Input::Device(Device::Camera, None));
     bench.feed(Input::Device(Device::Camera, None));
     assert_eq!(bench.out.len(), 2);
-}
-
-/// What a leg may say, by number.
-fn any_signal() -> impl Strategy<Value = Signal> {
-    prop_oneof![
-        Just(Signal::Started),
-        Just(Signal::StartFailed(failure("call:2"))),
-        Just(Signal::Ringing),
-        Just(Signal::Progress(sdp("early"))),
-        Just(Signal::Responded(sdp("answer"))),
-        Just(Signal::UpdateOffered(Some(sdp("offer")))),
-        Just(Signal::UpdateOffered(None)),
-        Just(Signal::UpdateRefused {
-            retry_after: Some(Duration::from_secs(1)),
-            failure: failure("49"),
-        }),
-        Just(Signal::UpdateRefused {
-            retry_after: None,
-            failure: failure("26"),
-        }),
-        Just(Signal::AnswerFailed(failure("42"))),
-        Just(ended("200")),
-        Just(Signal::AnsweredElsewhere),
-    ]
-}
-
-fn any_media() -> impl Strategy<Value = Media> {
-    prop_oneof![
-        Just(Media::OfferReady(sdp("offer"))),
-        any::<bool>().prop_map(|held| Media::AnswerReady {
-            answer: sdp("answer"),
-            held
-        }),
-        any::<bool>().prop_map(|held| Media::AnswerApplied { held }),
-        Just(Media::Failed(failure("call:3"))),
-        Just(Media::Connected),
-        Just(Media::FirstSound),
-        Just(Media::Lost("gone".to_owned())),
-        Just(Media::Digit(Digit::new('1').expect("a key"))),
-        Just(Media::DigitsFailed(failure("call:5"))),
-        Just(Media::FarEndClosed),
-        Just(Media::Figures(Figures::default())),
-    ]
-}
-
-fn any_leg() -> impl Strategy<Value = LegId> {
-    prop_oneof![
-        (1..4u32, 0..2u32).prop_map(|(call, n)| leg(call, n)),
-        (1..4u32).prop_map(|n| LegId::new(format!("home/in/{n}"))),
-    ]
-}
-
-/// What no button can ask for.
-fn any_request() -> impl Strategy<Value = Request> {
-    let call = (1..4u32).prop_map(|n| CallId::new(format!("call-{n}")));
-    let digits = Digits::parse("1#").expect("digits");
-    call.prop_map(move |call| Request::SendDigits(call, digits.clone()))
-}
-
-fn any_input() -> impl Strategy<Value = Input> {
-    let button = prop_oneof![
-        Just(Button::Bell),
-        Just(Button::Answer),
-        Just(Button::Reject),
-        Just(Button::End),
-        Just(Button::Hold),
-        Just(Button::Unhold),
-    ];
-    prop_oneof![
-        4 => button.prop_map(Input::Pressed),
-        2 => any_request().prop_map(Input::Asked),
-        6 => (any_leg(), any_signal()).prop_map(|(leg, signal)| Input::Signal(leg, signal)),
-        6 => (any_leg(), any_media()).prop_map(|(leg, media)| Input::Media(leg, media)),
-        1 => (any_leg(), any::<bool>()).prop_map(|(leg, offer)| {
-            Input::Incoming(incoming(&leg, offer.then_some("offer")))
-        }),
-        1 => any::<bool>().prop_map(|up| Input::Connection(
-            home(),
-            if up { Connection::Connected } else { Connection::Connecting },
-        )),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    /// Whatever comes, in whatever order: media of every leg are closed exactly
-    /// once, nothing is ordered for a leg after that, and the station is idle again
-    /// in bounded time after the last event.
-    #[test]
-    fn any_inputs_leave_nothing_behind(
-        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
-    ) {
-        let mut bench = Bench::ringing(&[ALICE, BOB]);
-        for (input, pause) in steps {
-            bench.feed(input);
-            bench.wait(Duration::from_millis(pause));
-        }
-        bench.wait(Duration::from_secs(31 * 60));
-        prop_assert!(bench.calls.view().call.is_none());
-        prop_assert_eq!(bench.calls.deadline(), None);
-
-        let mut open: BTreeMap<LegId, bool> = BTreeMap::new();
-        for output in &bench.out {
-            match output {
-                Output::Media(leg, MediaOrder::Offer(_) | MediaOrder::Answer(..)) => {
-                    prop_assert_ne!(open.insert(leg.clone(), true), Some(true));
-                }
-                Output::Media(leg, MediaOrder::Close) => {
-                    prop_assert_eq!(open.insert(leg.clone(), false), Some(true));
-                }
-                Output::Media(leg, _) => prop_assert_eq!(open.get(leg), Some(&true)),
-                Output::Signal(..) | Output::Event(_) => {}
-            }
-        }
-        prop_assert!(open.values().all(|open| !open));
-    }
-
-    /// State changes of one call form a chain and nothing follows its end.
-    #[test]
-    fn state_changes_form_a_chain(
-        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
-    ) {
-        let mut bench = Bench::ringing(&[ALICE, BOB]);
-        for (input, pause) in steps {
-            bench.feed(input);
-            bench.wait(Duration::from_millis(pause));
-        }
-        let mut states: BTreeMap<CallId, State> = BTreeMap::new();
-        for output in &bench.out {
-            let Output::Event(Event::StateChange { call, previous, state, .. }) = output else {
-                continue;
-            };
-            prop_assert!(!previous.is_over());
-            if let Some(known) = states.insert(call.clone(), *state) {
-                prop_assert_eq!(known, *previous);
-            }
-        }
-    }
 }

@@ -216,6 +216,7 @@ fn call_settings(options: &Options, people: &People) -> call::Settings {
     call::Settings {
         ring: people.ring.iter().map(target).collect(),
         ring_time: options.ring_time,
+        parameters: vec![app::door_name(DOOR_NAME)],
         ..call::Settings::default()
     }
 }

@@ -59,7 +59,12 @@ enum Body<'a> {
     #[serde(rename = "call:start")]
     Start { call_id: &'a str },
     #[serde(rename = "call:receive")]
-    Receive { call_id: &'a str, from: &'a str },
+    Receive {
+        call_id: &'a str,
+        from: &'a str,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        parameters: BTreeMap<&'a str, &'a str>,
+    },
     #[serde(rename = "call:stateChange")]
     StateChange {
         call_id: &'a str,
@@ -181,9 +186,17 @@ fn of_event(event: &Event) -> Body<'_> {
         Event::Start(call) => Body::Start {
             call_id: call.as_str(),
         },
-        Event::Receive { call, from } => Body::Receive {
+        Event::Receive {
+            call,
+            from,
+            parameters,
+        } => Body::Receive {
             call_id: call.as_str(),
             from: from.as_str(),
+            parameters: parameters
+                .iter()
+                .map(|p| (p.name.as_str(), p.value.as_str()))
+                .collect(),
         },
         Event::StateChange {
             call,

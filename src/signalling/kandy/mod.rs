@@ -21,6 +21,7 @@
 mod client;
 mod legs;
 mod notice;
+mod parameters;
 mod request;
 mod rest;
 mod session;
