@@ -48,7 +48,7 @@ use tracing::warn;
 
 use crate::call::{
     self, AccountId, Address, CallId, Calls, Digits, Event, Input, Make, Parameter, Record,
-    Request, Target, View, Wish,
+    Request, RingStep, Target, View, Wish,
 };
 use crate::media::VideoCodec;
 use crate::media::engine::{self, Engine};
@@ -194,7 +194,10 @@ impl Client {
         };
         self.ask(Request::Make(Make {
             call: Some(id.clone()),
-            targets: vec![target],
+            plan: vec![RingStep {
+                targets: vec![target],
+                time: RingStep::TIME,
+            }],
             wish,
             parameters,
         }))

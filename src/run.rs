@@ -59,7 +59,6 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
             ring: config.call.ring,
             wish: config.call.wish,
             parameters: vec![app::door_name(&config.station.name)],
-            ring_time: config.call.ring_time,
             max_call: config.call.max_call,
             ..call::Settings::default()
         },

@@ -65,13 +65,28 @@ pub struct Wish {
     pub send_video: bool,
 }
 
-/// A call to be made: these addresses in parallel; the first answer wins.
+/// One step of a ring plan: these are rung in parallel for a time, then the next
+/// step begins. They may be of several accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingStep {
+    /// Whom, at least one.
+    pub targets: Vec<Target>,
+    /// How long. It is shorter when nobody of them is left: busy, away or unwilling.
+    pub time: Duration,
+}
+
+impl RingStep {
+    /// The time after which a gateway gives up by itself (protocol section 9).
+    pub const TIME: Duration = Duration::from_secs(60);
+}
+
+/// A call to be made; the first answer wins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Make {
     /// The call's id, if whoever asks has chosen one: a new UUID.
     pub call: Option<CallId>,
-    /// Whom, at least one.
-    pub targets: Vec<Target>,
+    /// Whom, step by step.
+    pub plan: Vec<RingStep>,
     /// With which media.
     pub wish: Wish,
     /// What the other end is told besides.

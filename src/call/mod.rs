@@ -45,7 +45,7 @@ pub use digits::{Digit, Digits};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
     Button, Connection, Device, Failure, Figures, Incoming, Input, Make, Media, Parameter, Request,
-    Signal, Target, Wish,
+    RingStep, Signal, Target, Wish,
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
@@ -60,14 +60,12 @@ const HISTORY: usize = 32;
 pub struct Settings {
     /// Our own address at each account: who calls, in the record of a call.
     pub users: BTreeMap<AccountId, Address>,
-    /// Whom the bell rings, all at once.
-    pub ring: Vec<Target>,
+    /// Whom the bell rings, step by step.
+    pub ring: Vec<RingStep>,
     /// Media of a call that names none.
     pub wish: Wish,
     /// What the bell's calls tell the people indoors, such as the door's name.
     pub parameters: Vec<Parameter>,
-    /// How long the bell rings.
-    pub ring_time: Duration,
     /// The longest call.
     pub max_call: Duration,
     /// How long transports may take to come up after the answer. A Kandy.js 3.x
@@ -86,7 +84,6 @@ impl Default for Settings {
                 send_video: true,
             },
             parameters: Vec::new(),
-            ring_time: Duration::from_secs(60),
             max_call: Duration::from_secs(30 * 60),
             media_up: Duration::from_secs(15),
         }
@@ -214,13 +211,7 @@ impl Calls {
             return deny("a call is already up", out);
         }
         let id = make.call.clone().unwrap_or_else(|| (self.new_id)());
-        let connections = &self.view.connections;
-        let reachable =
-            |target: &Target| connections.get(&target.account) == Some(&Connection::Connected);
-        let (targets, unreachable) = make.targets.iter().cloned().partition(reachable);
-        self.begin(now, out, |cx| {
-            Call::make(id, targets, unreachable, make, cx)
-        });
+        self.begin(now, out, |cx| Call::make(id, make, cx));
     }
 
     fn incoming(&mut self, incoming: Incoming, now: Instant, out: &mut Vec<Output>) {
@@ -276,6 +267,7 @@ impl Calls {
         let mut cx = Cx {
             now,
             settings: &self.settings,
+            connections: &self.view.connections,
             out,
         };
         self.current = Some(new_call(&mut cx));
@@ -308,6 +300,7 @@ impl Calls {
         let mut cx = Cx {
             now,
             settings: &self.settings,
+            connections: &self.view.connections,
             out,
         };
         act(call, &mut cx);

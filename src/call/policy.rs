@@ -16,12 +16,12 @@ pub(super) enum Decision {
 pub(super) fn press(button: Button, call: Option<&Record>, settings: &Settings) -> Decision {
     let Some(call) = call else {
         return match button {
-            Button::Bell if settings.ring.is_empty() => {
+            Button::Bell if settings.ring.iter().all(|step| step.targets.is_empty()) => {
                 Decision::Deny("nobody to ring: add names to ring in the configuration")
             }
             Button::Bell => Decision::Do(Request::Make(Make {
                 call: None,
-                targets: settings.ring.clone(),
+                plan: settings.ring.clone(),
                 wish: settings.wish,
                 parameters: settings.parameters.clone(),
             })),

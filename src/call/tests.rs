@@ -9,6 +9,7 @@ use super::*;
 mod incoming;
 mod mid_call;
 mod properties;
+mod ring_plan;
 
 const ALICE: &str = "alice@demo.local";
 const BOB: &str = "bob@demo.local";
@@ -30,8 +31,12 @@ impl Bench {
     }
 
     fn offline(targets: &[&str]) -> Self {
+        Self::planned(vec![step(targets, RingStep::TIME)])
+    }
+
+    fn planned(ring: Vec<RingStep>) -> Self {
         let settings = Settings {
-            ring: targets.iter().map(|to| target(to)).collect(),
+            ring,
             parameters: vec![named("X-Door", "Front door")],
             users: BTreeMap::from([(home(), Address::new("door@demo.local"))]),
             ..Settings::default()
@@ -154,6 +159,13 @@ fn target(to: &str) -> Target {
     Target {
         account: home(),
         to: Address::new(to),
+    }
+}
+
+fn step(targets: &[&str], time: Duration) -> RingStep {
+    RingStep {
+        targets: targets.iter().map(|to| target(to)).collect(),
+        time,
     }
 }
 
@@ -281,77 +293,6 @@ fn every_ending_by_the_other_side_keeps_its_code() {
             Some(SignalOrder::End(_))
         ));
     }
-}
-
-#[test]
-fn the_first_answer_wins_and_the_others_are_cancelled() {
-    let mut bench = Bench::ringing(&[ALICE, BOB]);
-    let (a, b) = (leg(1, 0), leg(1, 1));
-    bench.press(Button::Bell);
-    for leg in [&a, &b] {
-        bench.media(leg, Media::OfferReady(sdp("offer")));
-        bench.signal(leg, Signal::Started);
-        bench.signal(leg, Signal::Ringing);
-    }
-    bench.signal(&b, Signal::Responded(sdp("answer")));
-    assert!(matches!(
-        bench.signals(&a).last(),
-        Some(SignalOrder::End(_))
-    ));
-    assert!(bench.has(&Output::Media(a.clone(), MediaOrder::Close)));
-    assert_eq!(
-        bench.calls.view().call.expect("up").peers,
-        [Address::new(BOB)]
-    );
-    // The loser's late news changes nothing.
-    bench.signal(&a, ended("487"));
-    bench.signal(&a, Signal::Responded(sdp("late")));
-    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-}
-
-#[test]
-fn one_refusal_lets_the_others_ring_on_and_the_most_telling_end_is_told() {
-    let mut bench = Bench::ringing(&[ALICE, BOB]);
-    let (a, b) = (leg(1, 0), leg(1, 1));
-    bench.press(Button::Bell);
-    for leg in [&a, &b] {
-        bench.media(leg, Media::OfferReady(sdp("offer")));
-        bench.signal(leg, Signal::Started);
-    }
-    bench.signal(&a, ended("603"));
-    assert!(bench.calls.view().call.is_some());
-    bench.signal(&b, ended("404"));
-    assert_eq!(bench.last_change().1.as_deref(), Some("603"));
-}
-
-#[test]
-fn nobody_answers_in_the_ring_time() {
-    let mut bench = Bench::ringing(&[ALICE]);
-    let leg = leg(1, 0);
-    bench.press(Button::Bell);
-    bench.media(&leg, Media::OfferReady(sdp("offer")));
-    bench.signal(&leg, Signal::Started);
-    bench.signal(&leg, Signal::Ringing);
-    bench.wait(Duration::from_secs(59));
-    assert!(bench.calls.view().call.is_some());
-    bench.wait(Duration::from_secs(1));
-    assert_eq!(bench.last_change().1.as_deref(), Some("480"));
-    assert!(matches!(
-        bench.signals(&leg).last(),
-        Some(SignalOrder::End(_))
-    ));
-}
-
-#[test]
-fn a_press_without_a_connection_ends_at_once_and_says_so() {
-    let mut bench = Bench::offline(&[ALICE]);
-    bench.press(Button::Bell);
-    assert_eq!(bench.last_change().0, State::Ended);
-    assert!(bench.out.iter().any(
-        |output| matches!(output, Output::Event(Event::CallError { failure, .. })
-            if failure.message.contains(ALICE))
-    ));
-    assert_eq!(bench.calls.deadline(), None);
 }
 
 #[test]
