@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::call::{self, Button, CallId, Calls, Connection, Event, Input, View};
+use crate::call::{
+    self, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, View,
+};
 use crate::gateway::{self, Gateway};
 use crate::media::engine::{self, Engine};
 use crate::media::gst::{Camera, CameraSettings};
@@ -79,12 +81,20 @@ pub struct HomeAccount {
     pub password: crate::secret::Secret,
 }
 
+/// What a call of this door tells the people indoors: from which door it comes.
+pub fn door_name(name: &str) -> Parameter {
+    Parameter {
+        name: "X-Door".to_owned(),
+        value: name.to_owned(),
+    }
+}
+
 /// Runs the station until `stop` is cancelled.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
 
@@ -112,6 +122,8 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let mut clients = Vec::new();
     for settings in home.into_iter().chain(plan.accounts) {
         let account = settings.account.clone();
+        let user = Address::new(settings.user.as_str());
+        plan.call.users.insert(account.clone(), user);
         let tasks = Tasks::new();
         let client = kandy::Client::new(settings, inbox.clone(), tasks.clone())
             .with_context(|| format!("the account '{account}'"))?;
@@ -127,6 +139,8 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let station = Station {
         calls: Calls::new(plan.call, || CallId::new(uuid::Uuid::new_v4().to_string())),
         inbox: inputs,
+        // Nobody asks a station from outside yet.
+        questions: mpsc::channel(1).1,
         accounts,
         media,
         view: plan.view,

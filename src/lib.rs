@@ -19,10 +19,12 @@
 //!   real and a simulated side.
 //! * [`gateway`] is a server of its own in the same binary. The station speaks to
 //!   it over the network like any other client.
-//! * [`app`] puts the parts together from a checked [`config`].
+//! * [`app`] puts the parts together from a checked [`config`]; [`client`] puts
+//!   together what a program needs that only wants to call.
 
 pub mod app;
 pub mod call;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;

@@ -66,7 +66,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         call: call::Settings {
             ring: config.call.ring,
             wish: config.call.wish,
-            ring_time: config.call.ring_time,
+            parameters: vec![app::door_name(&config.station.name)],
             max_call: config.call.max_call,
             ..call::Settings::default()
         },

@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
-use crate::call::{AccountId, Calls, Event, Input, LegId, Output, SignalOrder, Timer, View};
+use crate::call::{
+    AccountId, CallId, Calls, Event, Input, LegId, Output, Record, SignalOrder, Timer, View,
+};
 use crate::media::{self, Tone};
 use crate::tasks::Tasks;
 use crate::{clock, panel, signalling, story};
@@ -30,6 +32,8 @@ pub struct Station {
     pub calls: Calls,
     /// Where everything arrives.
     pub inbox: mpsc::Receiver<Input>,
+    /// Where applications ask for a call's record.
+    pub questions: mpsc::Receiver<Question>,
     /// The adapter of each account.
     pub accounts: BTreeMap<AccountId, mpsc::Sender<signalling::Order>>,
     /// The media engine.
@@ -38,6 +42,15 @@ pub struct Station {
     pub view: watch::Sender<View>,
     /// Who is told what happens.
     pub listener: Listener,
+}
+
+/// Which call an application wants to see (`getById`).
+#[derive(Debug)]
+pub struct Question {
+    /// Its id.
+    pub call: CallId,
+    /// Where the record goes; `None` for a call that is not remembered.
+    pub reply: oneshot::Sender<Option<Record>>,
 }
 
 /// Hears every piece of news, in order; it must not block.
@@ -62,6 +75,11 @@ impl Station {
             let input = tokio::select! {
                 biased;
                 () = cancelled.cancelled() => break,
+                Some(question) = self.questions.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = question.reply.send(self.calls.call(&question.call).cloned());
+                    continue;
+                }
                 input = self.inbox.recv() => input,
                 input = due(self.calls.deadline()) => Some(input),
             };

@@ -9,7 +9,7 @@ use crate::call::{Connection, Event};
 pub fn tell(event: &Event) {
     match event {
         Event::Start(call) => debug!(call_id = %call, "the server took the call"),
-        Event::Receive { call, from } => {
+        Event::Receive { call, from, .. } => {
             info!(call_id = %call, "somebody calls the door");
             debug!(call_id = %call, %from, "the caller");
         }
@@ -30,6 +30,7 @@ pub fn tell(event: &Event) {
         Event::CallError { call, failure } => {
             warn!(call_id = %call, code = failure.code, reason = failure.message, "the call has a fault");
         }
+        Event::Digit { call, .. } => debug!(call_id = %call, "the far end pressed a key"),
         Event::MediaError { device, message } => {
             warn!(device = ?device, reason = message, "a device does not work");
         }

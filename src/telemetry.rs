@@ -161,7 +161,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::call::{CallId, Incoming, Input, LegId, Sdp, SignalOrder};
+    use crate::call::{CallId, Incoming, Input, LegId, Parameter, Sdp, SignalOrder};
     use crate::secret::Secret;
     use crate::wire::TurnCredentials;
 
@@ -178,6 +178,10 @@ mod tests {
             from_name: String::new(),
             to: crate::call::Address::new("door@demo.local"),
             offer: Some(sdp.clone()),
+            parameters: vec![Parameter {
+                name: "X-Code".to_owned(),
+                value: "hunter5".to_owned(),
+            }],
         });
         let password = Secret::new("hunter4");
         for format in [LogFormat::Text, LogFormat::Json] {

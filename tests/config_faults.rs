@@ -115,6 +115,26 @@ fn each_mistake_has_its_sentence() {
             "6:9: call.ring[0]: 'a b' is not a name: letters, digits and - . _ are, with or without @domain",
         ),
         (
+            &one_user("[[call.ring_step]]\nfor_s = 20"),
+            "5:1: call.ring_step[0].ring: is missing; say whom this step rings: ring = [\"alice\"]",
+        ),
+        (
+            &one_user("[[call.ring_step]]\nring = ['alcie']"),
+            "6:9: call.ring_step[0].ring[0]: the embedded gateway has no user 'alcie@home.local'; did you mean 'alice@home.local'?",
+        ),
+        (
+            &one_user("[[call.ring_step]]\nring = ['alice']\nfor_s = 1"),
+            "7:9: call.ring_step[0].for_s: must be 5 to 300 seconds, is 1",
+        ),
+        (
+            &one_user("[call]\nring = ['alice']\n[[call.ring_step]]\nring = ['alice']"),
+            "6:9: call.ring[0]: stands beside [[call.ring_step]]: only one of the two can count",
+        ),
+        (
+            &one_user(&"[[call.ring_step]]\nring = ['alice']\n".repeat(9)),
+            "22:9: call.ring_step[8].ring[0]: at most 8 steps can follow each other",
+        ),
+        (
             &one_user("[call]\nreceive_video = 'no'"),
             "6:17: call.receive_video: must be true or false, is a string",
         ),

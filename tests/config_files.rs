@@ -32,7 +32,7 @@ fn the_full_example_is_right_and_means_what_it_says() {
             "cloud reception@example.org"
         ]
     );
-    assert_eq!(checked.call.ring_time, Duration::from_secs(60));
+    assert_eq!(checked.call.ring[0].time, Duration::from_secs(60));
     assert_eq!(checked.call.max_call, Duration::from_secs(1800));
     let wish = Wish {
         send_video: true,
@@ -93,7 +93,7 @@ fn the_full_example_shows_the_defaults() {
     let full = bench.load(include_str!("../board/example.toml")).unwrap();
 
     assert_eq!(small.station, full.station);
-    assert_eq!(small.call.ring_time, full.call.ring_time);
+    assert_eq!(small.call.ring[0].time, full.call.ring[0].time);
     assert_eq!(small.call.max_call, full.call.max_call);
     assert_eq!(small.call.wish, full.call.wish);
     assert_eq!(small.camera, full.camera);
@@ -252,6 +252,27 @@ fn people_are_reached_through_the_account_that_fits() {
     assert!(
         torn[0].ends_with("'bob@other.org' could be reached through several accounts; write which one: \"cloud:bob@other.org\""),
         "{torn:?}"
+    );
+}
+
+#[test]
+fn a_ring_plan_rings_step_by_step_over_several_accounts() {
+    let bench = Bench::new();
+    bench.secret("p", "x");
+    let user = "[[gateway.user]]\nname = 'alice'\npassword_file = 'p'";
+    let steps = "[[call.ring_step]]\nring = ['alice', 'cloud:bob']\n\
+                 [[call.ring_step]]\nring = ['cloud:carol']\nfor_s = 45";
+    let plan = bench.load(&format!("{user}\n{ACCOUNT}\n{steps}")).unwrap();
+    let plan = plan.call.ring.iter().map(|step| {
+        let rung: Vec<_> = step.targets.iter().map(|t| t.to.as_str()).collect();
+        (rung.join(" "), step.time.as_secs())
+    });
+    assert_eq!(
+        plan.collect::<Vec<_>>(),
+        [
+            ("alice@home.local bob@example.org".to_owned(), 20),
+            ("carol@example.org".to_owned(), 45),
+        ]
     );
 }
 

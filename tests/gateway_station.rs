@@ -97,7 +97,15 @@ impl Party {
             to: Address::new(to),
         };
         let offer = Sdp::new("offer");
-        self.order(leg, SignalOrder::Start { target, offer }).await;
+        self.order(
+            leg,
+            SignalOrder::Start {
+                target,
+                offer,
+                parameters: Vec::new(),
+            },
+        )
+        .await;
     }
 
     async fn next(&mut self) -> Input {

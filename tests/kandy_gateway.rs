@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorstation::call::{
-    AccountId, Address, Connection, Incoming, Input, LegId, Sdp, Signal, SignalOrder, Target,
+    AccountId, Address, Connection, Incoming, Input, LegId, Parameter, Sdp, Signal, SignalOrder,
+    Target,
 };
 use doorstation::gateway::{Gateway, Settings as GatewaySettings, Tls};
 use doorstation::secret::Secret;
@@ -35,6 +36,7 @@ async fn a_call_rings_is_answered_changes_and_is_ended_by_either() {
         assert_eq!(call.from, Address::new("door@demo.local"));
         assert_eq!(call.to, Address::new("alice@demo.local"));
         assert_eq!(call.offer, Some(sdp("offer")));
+        assert_eq!(call.parameters, [door_name()]);
         alice.order(&call.leg, SignalOrder::Ring).await;
         assert_eq!(door.signal(&leg).await, Signal::Ringing);
         alice
@@ -267,7 +269,15 @@ impl Person {
             to: Address::new(to),
         };
         let offer = sdp("offer");
-        self.order(&leg, SignalOrder::Start { target, offer }).await;
+        self.order(
+            &leg,
+            SignalOrder::Start {
+                target,
+                offer,
+                parameters: vec![door_name()],
+            },
+        )
+        .await;
         assert_eq!(self.signal(&leg).await, Signal::Started);
         leg
     }
@@ -342,6 +352,13 @@ impl Person {
     async fn stop(self) {
         let stopped = tokio::time::timeout(PATIENCE, self.tasks.stop()).await;
         assert!(stopped.is_ok(), "the client does not end");
+    }
+}
+
+fn door_name() -> Parameter {
+    Parameter {
+        name: "X-Door".to_owned(),
+        value: "Front door".to_owned(),
     }
 }
 

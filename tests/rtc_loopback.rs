@@ -3,7 +3,7 @@
 
 mod rtc;
 
-use doorstation::call::{LegId, Media, MediaOrder, Sdp};
+use doorstation::call::{Digits, Flow, LegId, Media, MediaOrder, Sdp};
 use doorstation::media::VideoCodec;
 use rtc::{EVERYTHING, SEND, Station, WATCH, directions, eventually};
 
@@ -173,6 +173,62 @@ async fn an_offer_that_crossed_the_far_ends_is_taken_back() {
     let offer = call.door.reoffer(&call.leg, true).await;
     let (answer, _) = call.page.reanswer(&call.leg, offer).await;
     assert!(call.door.apply(&call.leg, answer).await);
+}
+
+#[tokio::test]
+async fn digits_arrive_once_each_in_both_directions_and_sound_goes_on() {
+    let mut call = call(&BOTH).await;
+    let dialled = "0123#*D11";
+    let order = MediaOrder::SendDigits(Digits::parse(dialled).expect("digits"));
+    call.page.order(&call.leg, order.clone()).await;
+    call.door.order(&call.leg, order).await;
+    assert_eq!(
+        digits(&mut call.door, &call.leg, dialled.len()).await,
+        dialled
+    );
+    assert_eq!(
+        digits(&mut call.page, &call.leg, dialled.len()).await,
+        dialled
+    );
+    assert_heard(&call.door).await;
+    assert_heard(&call.page).await;
+}
+
+#[tokio::test]
+async fn digits_leave_while_the_microphone_may_not() {
+    let mut call = call(&BOTH).await;
+    let muted = Flow {
+        microphone: false,
+        ..EVERYTHING
+    };
+    call.page.flow(&call.leg, muted).await;
+    assert_silent(&call.page).await;
+    let order = MediaOrder::SendDigits(Digits::parse("42").expect("digits"));
+    call.page.order(&call.leg, order).await;
+    assert_eq!(digits(&mut call.door, &call.leg, 2).await, "42");
+}
+
+#[tokio::test]
+async fn digits_for_a_far_end_that_takes_none_fail_with_a_sentence() {
+    let (mut door, mut page) = (Station::new(&BOTH), Station::new(&BOTH));
+    let leg = LegId::new("leg");
+    let offer = door.offer(&leg, SEND).await;
+    let (answer, _) = page.answer(&leg, offer, WATCH).await;
+    let plain: String = answer
+        .as_str()
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("telephone-event"))
+        .collect();
+    door.apply(&leg, Sdp::new(plain)).await;
+    let order = MediaOrder::SendDigits(Digits::parse("1").expect("digits"));
+    door.order(&leg, order).await;
+    let code = door
+        .until(&leg, |media| match media {
+            Media::DigitsFailed(failure) => Some(failure.code.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, "call:5");
 }
 
 #[tokio::test]
@@ -355,6 +411,22 @@ async fn nothing_flows_before_the_core_says_so() {
     let figures = door.close(&leg).await;
     assert_eq!(figures["audio_packets_sent"], 0.0);
     assert_eq!(figures["video_packets_sent"], 0.0);
+}
+
+/// The next `n` digits that come.
+async fn digits(station: &mut Station, leg: &LegId, n: usize) -> String {
+    let mut digits = String::new();
+    for _ in 0..n {
+        digits.push(
+            station
+                .until(leg, |media| match media {
+                    Media::Digit(digit) => Some(digit.as_char()),
+                    _ => None,
+                })
+                .await,
+        );
+    }
+    digits
 }
 
 /// It sends nothing: nobody listens to its microphone.

@@ -3,15 +3,16 @@
 //! The stages themselves are in `calling` (ours, unanswered) and `talking`;
 //! an incoming call that nobody has answered yet is small enough to live here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::calling::Calling;
 use super::talking::Talking;
 use super::timer::Timers;
 use super::{
-    CallId, CallView, Direction, Event, Failure, Incoming, LastCall, LegId, Media, MediaOrder,
-    Output, Record, Sdp, Settings, Signal, SignalOrder, State, Target, Timer, Wish,
+    AccountId, Address, CallId, CallView, Connection, Direction, Event, Failure, Incoming,
+    LastCall, LegId, Make, Media, MediaOrder, Output, Record, Sdp, Settings, Signal, SignalOrder,
+    State, Target, Timer, Wish,
 };
 
 /// Making an offer and having `callStart` accepted; making an answer. Both take
@@ -28,10 +29,22 @@ const FAR_END_CLOSED: Duration = Duration::from_secs(1);
 pub(super) struct Cx<'a> {
     pub(super) now: Instant,
     pub(super) settings: &'a Settings,
+    pub(super) connections: &'a BTreeMap<AccountId, Connection>,
     pub(super) out: &'a mut Vec<Output>,
 }
 
 impl Cx<'_> {
+    /// Our own address where `target` is called.
+    pub(super) fn own(&self, target: &Target) -> Address {
+        let own = self.settings.users.get(&target.account);
+        own.cloned().unwrap_or(Address::new(""))
+    }
+
+    /// `target` can be rung now.
+    pub(super) fn reaches(&self, target: &Target) -> bool {
+        self.connections.get(&target.account) == Some(&Connection::Connected)
+    }
+
     pub(super) fn order(&mut self, leg: &LegId, order: SignalOrder) {
         self.out.push(Output::Signal(leg.clone(), order));
     }
@@ -67,46 +80,26 @@ pub(super) enum Stage {
 }
 
 impl Call {
-    pub(super) fn make(
-        id: CallId,
-        targets: Vec<Target>,
-        unreachable: Vec<Target>,
-        wish: Wish,
-        cx: &mut Cx<'_>,
-    ) -> Self {
-        let to = targets.first().or(unreachable.first());
+    pub(super) fn make(id: CallId, make: Make, cx: &mut Cx<'_>) -> Self {
         let mut call = Self {
             record: Record {
                 direction: Direction::Outgoing,
                 state: State::Initiating,
-                from: super::Address::new(""),
-                to: to.map_or(super::Address::new(""), |target| target.to.clone()),
+                from: Address::new(""),
+                to: Address::new(""),
+                muted: false,
+                parameters: make.parameters,
                 made: cx.now,
                 started: None,
                 ended: None,
                 id: id.clone(),
             },
-            wish,
+            wish: make.wish,
             timers: Timers::default(),
-            stage: Stage::Calling(Calling::new(&id, &targets)),
+            stage: Stage::Calling(Calling::new(id, make.plan)),
             moments: BTreeSet::new(),
         };
-        for target in &unreachable {
-            let message = format!("{} cannot be rung: not connected", target.to);
-            call.error("call:2", message, cx);
-        }
-        if targets.is_empty() {
-            call.end("503", "Nobody could be rung", cx);
-            return call;
-        }
-        call.timers.start(Timer::Setup, cx.now + SETUP);
-        call.timers
-            .start(Timer::NoAnswer, cx.now + cx.settings.ring_time);
-        if let Stage::Calling(calling) = &call.stage {
-            for leg in calling.legs() {
-                cx.media(leg, MediaOrder::Offer(wish));
-            }
-        }
+        call.next_step(cx);
         call
     }
 
@@ -116,11 +109,13 @@ impl Call {
             from,
             to,
             offer,
+            parameters,
             ..
         } = incoming;
         cx.event(Event::Receive {
             call: id.clone(),
             from: from.clone(),
+            parameters: parameters.clone(),
         });
         cx.order(&leg, SignalOrder::Ring);
         let mut timers = Timers::default();
@@ -132,6 +127,8 @@ impl Call {
                 state: State::Ringing,
                 from,
                 to,
+                muted: false,
+                parameters,
                 made: cx.now,
                 started: None,
                 ended: None,
@@ -218,9 +215,9 @@ impl Call {
             match timer {
                 Timer::Setup => {
                     self.error("call:3", "the call could not be set up in time", cx);
-                    self.end("9900", "The call could not be set up", cx);
+                    self.step_over("9900", "The call could not be set up", cx);
                 }
-                Timer::NoAnswer => self.end("480", "Nobody answered", cx),
+                Timer::NoAnswer => self.step_over("480", "Nobody answered", cx),
                 Timer::Alerting => self.end("480", "Nobody answered", cx),
                 Timer::MediaUp => {
                     let waited = cx.settings.media_up.as_secs();

@@ -1,19 +1,24 @@
 //! Our call before anybody answered: several legs, of which the first to answer
-//! wins.
+//! wins, and further steps of the ring plan if nobody does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::active::{Call, Cx, Stage};
+use super::active::{Call, Cx, SETUP, Stage};
 use super::policy::more_telling;
 use super::talking::Talking;
 use super::{
-    Address, CallId, Event, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Target,
-    Timer,
+    Address, CallId, Event, LegId, Media, MediaOrder, RingStep, Sdp, Signal, SignalOrder, State,
+    Target, Timer,
 };
 
 /// The legs that still ring, and the most telling ending so far.
 pub(super) struct Calling {
+    call: CallId,
     legs: BTreeMap<LegId, Leg>,
+    /// Legs so far, of all steps.
+    begun: usize,
+    /// The steps of the plan that are still to come.
+    rest: VecDeque<RingStep>,
     ending: (String, String),
 }
 
@@ -31,22 +36,24 @@ enum Step {
 }
 
 impl Calling {
-    pub(super) fn new(call: &CallId, targets: &[Target]) -> Self {
-        let legs = targets.iter().enumerate().map(|(n, target)| {
-            let leg = Leg {
-                target: target.clone(),
-                step: Step::Offering,
-            };
-            (LegId::new(format!("{call}/{n}")), leg)
-        });
+    pub(super) fn new(call: CallId, plan: Vec<RingStep>) -> Self {
         Self {
-            legs: legs.collect(),
-            ending: ("9900".to_owned(), "Nobody could be rung".to_owned()),
+            call,
+            legs: BTreeMap::new(),
+            begun: 0,
+            rest: plan.into(),
+            ending: ("503".to_owned(), "Nobody could be rung".to_owned()),
         }
     }
 
-    pub(super) fn legs(&self) -> impl Iterator<Item = &LegId> {
-        self.legs.keys()
+    /// A leg for each of `targets`.
+    fn begin(&mut self, targets: Vec<Target>) {
+        for target in targets {
+            let id = LegId::new(format!("{}/{}", self.call, self.begun));
+            self.begun += 1;
+            let step = Step::Offering;
+            self.legs.insert(id, Leg { target, step });
+        }
     }
 
     pub(super) fn has(&self, leg: &LegId) -> bool {
@@ -78,6 +85,60 @@ impl Leg {
 }
 
 impl Call {
+    /// Begins the next step in which anybody can be rung; after the last one the
+    /// call is over.
+    pub(super) fn next_step(&mut self, cx: &mut Cx<'_>) {
+        while let Stage::Calling(calling) = &mut self.stage {
+            let Some(step) = calling.rest.pop_front() else {
+                let (code, reason) = calling.ending.clone();
+                return self.finish(State::Ended, &code, &reason, cx);
+            };
+            if let Some(first) = step.targets.first() {
+                self.record.from = cx.own(first);
+                self.record.to = first.to.clone();
+            }
+            let (targets, away): (Vec<_>, Vec<_>) = step
+                .targets
+                .into_iter()
+                .partition(|target| cx.reaches(target));
+            if !targets.is_empty() {
+                calling.begin(targets);
+                for leg in calling.legs.keys() {
+                    cx.media(leg, MediaOrder::Offer(self.wish));
+                }
+            }
+            let begun = !calling.legs.is_empty();
+            for target in away {
+                let message = format!("{} cannot be rung: not connected", target.to);
+                self.error("call:2", message, cx);
+            }
+            if begun {
+                self.timers.start(Timer::NoAnswer, cx.now + step.time);
+                if self.record.state == State::Initiating {
+                    self.timers.start(Timer::Setup, cx.now + SETUP);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Nobody of this step answered, or it could not be set up: the next one, or
+    /// the end with this code.
+    pub(super) fn step_over(&mut self, code: &str, reason: &str, cx: &mut Cx<'_>) {
+        match &mut self.stage {
+            Stage::Calling(calling) if !calling.rest.is_empty() => {
+                calling.end_all(reason, cx);
+                calling.legs.clear();
+                let ending = (code.to_owned(), reason.to_owned());
+                calling.ending = more_telling(&ending, &calling.ending).clone();
+                self.next_step(cx);
+            }
+            Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
+                self.end(code, reason, cx);
+            }
+        }
+    }
+
     pub(super) fn calling_signal(&mut self, id: &LegId, signal: Signal, cx: &mut Cx<'_>) {
         match signal {
             Signal::Started => self.started(cx),
@@ -118,7 +179,15 @@ impl Call {
                 };
                 leg.step = Step::Started;
                 let target = leg.target.clone();
-                cx.order(id, SignalOrder::Start { target, offer });
+                let parameters = self.record.parameters.clone();
+                cx.order(
+                    id,
+                    SignalOrder::Start {
+                        target,
+                        offer,
+                        parameters,
+                    },
+                );
                 let made = self.record.made;
                 self.moment("press_to_offer", made, cx);
             }
@@ -138,6 +207,8 @@ impl Call {
             | Media::Connected
             | Media::FirstSound
             | Media::FirstPictureSent
+            | Media::Digit(_)
+            | Media::DigitsFailed(_)
             | Media::Lost(_)
             | Media::FarEndClosed
             | Media::Figures(_) => {}
@@ -167,6 +238,7 @@ impl Call {
             return;
         };
         calling.end_all("Answered by somebody else", cx);
+        self.record.from = cx.own(&winner.target);
         self.record.to = winner.target.to;
         cx.media(id, MediaOrder::Apply(answer));
         self.stage = Stage::Talking(Talking::called(id.clone()));
@@ -186,8 +258,7 @@ impl Call {
         let ending = (code, reason);
         calling.ending = more_telling(&ending, &calling.ending).clone();
         if calling.legs.is_empty() {
-            let (code, reason) = calling.ending.clone();
-            self.finish(State::Ended, &code, &reason, cx);
+            self.next_step(cx);
         }
     }
 }

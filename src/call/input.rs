@@ -1,8 +1,9 @@
 //! What the core is told: past facts, and people's wishes.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::{AccountId, Address, CallId, LegId, Sdp};
+use super::{AccountId, Address, CallId, Digit, Digits, LegId, Sdp};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,16 +65,55 @@ pub struct Wish {
     pub send_video: bool,
 }
 
+/// One step of a ring plan: these are rung in parallel for a time, then the next
+/// step begins. They may be of several accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingStep {
+    /// Whom, at least one.
+    pub targets: Vec<Target>,
+    /// How long. It is shorter when nobody of them is left: busy, away or unwilling.
+    pub time: Duration,
+}
+
+impl RingStep {
+    /// The time after which a gateway gives up by itself (protocol section 9).
+    pub const TIME: Duration = Duration::from_secs(60);
+}
+
+/// A call to be made; the first answer wins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Make {
+    /// The call's id, if whoever asks has chosen one: a new UUID.
+    pub call: Option<CallId>,
+    /// Whom, step by step.
+    pub plan: Vec<RingStep>,
+    /// With which media.
+    pub wish: Wish,
+    /// What the other end is told besides.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A free name and value that travel with a call (`customParameters` of Kandy.js).
+/// Its `Debug` shows the name only: nobody knows what an application puts there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// `X-...`.
+    pub name: String,
+    /// Text.
+    pub value: String,
+}
+
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parameter({})", self.name)
+    }
+}
+
 /// What an application may ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Call these addresses in parallel; the first answer wins.
-    Make {
-        /// Whom, at least one.
-        targets: Vec<Target>,
-        /// With which media.
-        wish: Wish,
-    },
+    /// Call somebody.
+    Make(Make),
     /// Answer the ringing incoming call.
     Answer(CallId, Wish),
     /// Refuse it.
@@ -86,6 +126,10 @@ pub enum Request {
     Hold(CallId),
     /// Take it off hold.
     Unhold(CallId),
+    /// Silence our microphone towards the other end (`true`), or let it speak again.
+    Mute(CallId, bool),
+    /// Send these digits to the other end (DTMF).
+    SendDigits(CallId, Digits),
 }
 
 /// A call that arrives.
@@ -103,6 +147,8 @@ pub struct Incoming {
     pub to: Address,
     /// The offer; `None` asks us to make it (slow start).
     pub offer: Option<Sdp>,
+    /// What the caller sent besides.
+    pub parameters: Vec<Parameter>,
 }
 
 /// What the far end or its server said about a leg.
@@ -178,6 +224,10 @@ pub enum Media {
     FirstPictureSent,
     /// A transport failed or stayed away too long.
     Lost(String),
+    /// The far end pressed a key (DTMF): told once for each press.
+    Digit(Digit),
+    /// Digits could not be sent.
+    DigitsFailed(Failure),
     /// The far end closed its transport (DTLS close): a hang-up by media.
     FarEndClosed,
     /// What was measured in the leg's life; sent once, after `Close`.

@@ -23,6 +23,8 @@
 
 mod active;
 mod calling;
+mod controls;
+mod digits;
 mod ids;
 mod input;
 mod output;
@@ -39,10 +41,11 @@ use std::time::{Duration, Instant};
 
 use active::{Call, Cx};
 
+pub use digits::{Digit, Digits};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
-    Button, Connection, Device, Failure, Figures, Incoming, Input, Media, Request, Signal, Target,
-    Wish,
+    Button, Connection, Device, Failure, Figures, Incoming, Input, Make, Media, Parameter, Request,
+    RingStep, Signal, Target, Wish,
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
@@ -55,12 +58,14 @@ const HISTORY: usize = 32;
 /// What the core needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whom the bell rings, all at once.
-    pub ring: Vec<Target>,
+    /// Our own address at each account: who calls, in the record of a call.
+    pub users: BTreeMap<AccountId, Address>,
+    /// Whom the bell rings, step by step.
+    pub ring: Vec<RingStep>,
     /// Media of a call that names none.
     pub wish: Wish,
-    /// How long the bell rings.
-    pub ring_time: Duration,
+    /// What the bell's calls tell the people indoors, such as the door's name.
+    pub parameters: Vec<Parameter>,
     /// The longest call.
     pub max_call: Duration,
     /// How long transports may take to come up after the answer. A Kandy.js 3.x
@@ -72,12 +77,13 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            users: BTreeMap::new(),
             ring: Vec::new(),
             wish: Wish {
                 receive_video: false,
                 send_video: true,
             },
-            ring_time: Duration::from_secs(60),
+            parameters: Vec::new(),
             max_call: Duration::from_secs(30 * 60),
             media_up: Duration::from_secs(15),
         }
@@ -179,9 +185,17 @@ impl Calls {
             return deny("the station is going down", out);
         }
         let (id, act): (_, fn(&mut Call, &mut Cx<'_>)) = match request {
-            Request::Make { targets, wish } => return self.make(targets, wish, now, out),
+            Request::Make(make) => return self.make(make, now, out),
             Request::Answer(id, wish) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
+            }
+            Request::Mute(id, on) => {
+                return self.with_named_call(&id, now, out, |call, cx| call.mute(on, cx));
+            }
+            Request::SendDigits(id, digits) => {
+                return self.with_named_call(&id, now, out, |call, cx| {
+                    call.send_digits(digits, cx);
+                });
             }
             Request::Reject(id) => (id, Call::reject),
             Request::Ignore(id) => (id, Call::ignore),
@@ -192,18 +206,12 @@ impl Calls {
         self.with_named_call(&id, now, out, act);
     }
 
-    fn make(&mut self, targets: Vec<Target>, wish: Wish, now: Instant, out: &mut Vec<Output>) {
+    fn make(&mut self, make: Make, now: Instant, out: &mut Vec<Output>) {
         if self.current.is_some() {
             return deny("a call is already up", out);
         }
-        let id = (self.new_id)();
-        let connections = &self.view.connections;
-        let (targets, unreachable) = targets
-            .into_iter()
-            .partition(|target| connections.get(&target.account) == Some(&Connection::Connected));
-        self.begin(now, out, |cx| {
-            Call::make(id, targets, unreachable, wish, cx)
-        });
+        let id = make.call.clone().unwrap_or_else(|| (self.new_id)());
+        self.begin(now, out, |cx| Call::make(id, make, cx));
     }
 
     fn incoming(&mut self, incoming: Incoming, now: Instant, out: &mut Vec<Output>) {
@@ -259,6 +267,7 @@ impl Calls {
         let mut cx = Cx {
             now,
             settings: &self.settings,
+            connections: &self.view.connections,
             out,
         };
         self.current = Some(new_call(&mut cx));
@@ -291,6 +300,7 @@ impl Calls {
         let mut cx = Cx {
             now,
             settings: &self.settings,
+            connections: &self.view.connections,
             out,
         };
         act(call, &mut cx);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Address, CallId, Device, Direction, Failure, Figures, LegId, Sdp, State, Target, Wish,
+    Address, CallId, Device, Digit, Digits, Direction, Failure, Figures, LegId, Parameter, Sdp,
+    State, Target, Wish,
 };
 
 /// One order or piece of news.
@@ -26,6 +27,8 @@ pub enum SignalOrder {
         target: Target,
         /// Our offer.
         offer: Sdp,
+        /// What the other end is told besides.
+        parameters: Vec<Parameter>,
     },
     /// Tell the caller that we ring.
     Ring,
@@ -62,6 +65,8 @@ pub enum MediaOrder {
     Reanswer(Sdp),
     /// Let media through, or stop it at the source.
     Flow(Flow),
+    /// Send these digits in the sound (DTMF).
+    SendDigits(Digits),
     /// Close everything of this leg; then `Figures`.
     Close,
 }
@@ -88,6 +93,8 @@ pub enum Event {
         call: CallId,
         /// Who calls.
         from: Address,
+        /// What the caller sent besides.
+        parameters: Vec<Parameter>,
     },
     /// `call:stateChange`.
     StateChange {
@@ -108,6 +115,13 @@ pub enum Event {
         call: CallId,
         /// Why.
         failure: Failure,
+    },
+    /// `call:dtmf`: the other end pressed a key.
+    Digit {
+        /// Which call.
+        call: CallId,
+        /// Which key.
+        digit: Digit,
     },
     /// `media:error`: a camera or sound card failed.
     MediaError {

@@ -1,6 +1,6 @@
 //! What a button means now, and which of several endings is told.
 
-use super::{Button, Direction, Record, Request, Settings, State};
+use super::{Button, Direction, Make, Record, Request, Settings, State};
 
 /// What shall be done about a button.
 pub(super) enum Decision {
@@ -16,13 +16,15 @@ pub(super) enum Decision {
 pub(super) fn press(button: Button, call: Option<&Record>, settings: &Settings) -> Decision {
     let Some(call) = call else {
         return match button {
-            Button::Bell if settings.ring.is_empty() => {
+            Button::Bell if settings.ring.iter().all(|step| step.targets.is_empty()) => {
                 Decision::Deny("nobody to ring: add names to ring in the configuration")
             }
-            Button::Bell => Decision::Do(Request::Make {
-                targets: settings.ring.clone(),
+            Button::Bell => Decision::Do(Request::Make(Make {
+                call: None,
+                plan: settings.ring.clone(),
                 wish: settings.wish,
-            }),
+                parameters: settings.parameters.clone(),
+            })),
             Button::Answer | Button::Reject => Decision::Deny("nobody is calling"),
             Button::End | Button::Hold | Button::Unhold => Decision::Deny("there is no call"),
         };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::{Address, CallId};
+use super::{Address, CallId, Parameter};
 
 /// What an application sees of a call's progress (document 8.4, names of 3.x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +88,10 @@ pub struct Record {
     pub from: Address,
     /// The callee; before an answer to a call with several targets the first.
     pub to: Address,
+    /// Our microphone is silenced towards the other end.
+    pub muted: bool,
+    /// What the caller told the callee besides.
+    pub parameters: Vec<Parameter>,
     /// When it was made or arrived.
     pub made: Instant,
     /// When it was answered.

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::active::{Call, Cx, Stage};
-use super::{Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer};
+use super::{
+    Event, Failure, Flow, LegId, Media, MediaOrder, Sdp, Signal, SignalOrder, State, Timer,
+};
 
 /// A peer that does not answer our change within this time never will.
 const UPDATE: Duration = Duration::from_secs(15);
@@ -88,10 +90,10 @@ impl Talking {
 
     /// Hold really stops media: nothing of the house leaves it. A peer that holds
     /// us may send music.
-    fn flow(&self, send_video: bool) -> Flow {
+    fn flow(&self, send_video: bool, muted: bool) -> Flow {
         let talk = !self.held_by_us && !self.held_by_peer;
         Flow {
-            microphone: talk,
+            microphone: talk && !muted,
             picture: talk && send_video,
             speaker: !self.held_by_us,
         }
@@ -229,6 +231,11 @@ impl Call {
                 self.error("call:2", format!("sound and picture were lost: {why}"), cx);
                 self.end("9900", "Sound and picture were lost", cx);
             }
+            Media::Digit(digit) => {
+                let call = self.record.id.clone();
+                cx.event(Event::Digit { call, digit });
+            }
+            Media::DigitsFailed(failure) => self.failed(failure, cx),
             Media::FarEndClosed => self.far_end_closed(cx),
             Media::Figures(_) => {}
         }
@@ -381,12 +388,12 @@ impl Call {
 
     /// Shows the state that follows from who holds whom, and lets just that much
     /// media through.
-    fn settle(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>) {
         let Stage::Talking(talking) = &self.stage else {
             return;
         };
         let (leg, state) = (talking.leg.clone(), talking.state());
-        let flow = talking.flow(self.wish.send_video);
+        let flow = talking.flow(self.wish.send_video, self.record.muted);
         cx.media(&leg, MediaOrder::Flow(flow));
         self.set_state(state, None, None, cx);
     }

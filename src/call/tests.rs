@@ -1,11 +1,15 @@
-//! Stories in virtual time, and properties over random inputs.
+//! Stories in virtual time: the bench, and calls from their first moment to their
+//! last.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
-
 use super::*;
+
+mod incoming;
+mod mid_call;
+mod properties;
+mod ring_plan;
 
 const ALICE: &str = "alice@demo.local";
 const BOB: &str = "bob@demo.local";
@@ -27,8 +31,14 @@ impl Bench {
     }
 
     fn offline(targets: &[&str]) -> Self {
+        Self::planned(vec![step(targets, RingStep::TIME)])
+    }
+
+    fn planned(ring: Vec<RingStep>) -> Self {
         let settings = Settings {
-            ring: targets.iter().map(|to| target(to)).collect(),
+            ring,
+            parameters: vec![named("X-Door", "Front door")],
+            users: BTreeMap::from([(home(), Address::new("door@demo.local"))]),
             ..Settings::default()
         };
         let mut n = 0;
@@ -136,7 +146,7 @@ impl Bench {
     fn incoming() -> (Self, LegId) {
         let mut bench = Self::ringing(&[ALICE]);
         let leg = LegId::new("home/in/1");
-        bench.feed(Input::Incoming(incoming(&leg, Some("offer"))));
+        bench.feed(Input::Incoming(call_from_bob(&leg, Some("offer"))));
         (bench, leg)
     }
 }
@@ -152,8 +162,22 @@ fn target(to: &str) -> Target {
     }
 }
 
+fn step(targets: &[&str], time: Duration) -> RingStep {
+    RingStep {
+        targets: targets.iter().map(|to| target(to)).collect(),
+        time,
+    }
+}
+
 fn leg(call: u32, n: u32) -> LegId {
     LegId::new(format!("call-{call}/{n}"))
+}
+
+fn named(name: &str, value: &str) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
 }
 
 fn sdp(text: &str) -> Sdp {
@@ -174,7 +198,7 @@ fn ended(code: &str) -> Signal {
     }
 }
 
-fn incoming(leg: &LegId, offer: Option<&str>) -> Incoming {
+fn call_from_bob(leg: &LegId, offer: Option<&str>) -> Incoming {
     Incoming {
         account: home(),
         leg: leg.clone(),
@@ -182,6 +206,7 @@ fn incoming(leg: &LegId, offer: Option<&str>) -> Incoming {
         from_name: "Bob".to_owned(),
         to: Address::new("door@demo.local"),
         offer: offer.map(sdp),
+        parameters: vec![named("X-Who", "Bob")],
     }
 }
 
@@ -202,7 +227,8 @@ fn a_press_rings_is_answered_and_ended_by_us() {
         leg.clone(),
         SignalOrder::Start {
             target: target(ALICE),
-            offer: sdp("offer")
+            offer: sdp("offer"),
+            parameters: vec![named("X-Door", "Front door")],
         }
     )));
     bench.signal(&leg, Signal::Started);
@@ -227,6 +253,7 @@ fn a_press_rings_is_answered_and_ended_by_us() {
     assert!(bench.has(&Output::Media(leg.clone(), MediaOrder::Close)));
     let record = bench.calls.call(&CallId::new("call-1")).expect("kept");
     assert_eq!(record.to.as_str(), ALICE);
+    assert_eq!(record.from.as_str(), "door@demo.local");
     assert_eq!(
         record.ended.expect("ended") - record.started.expect("started"),
         Duration::from_secs(60)
@@ -269,77 +296,6 @@ fn every_ending_by_the_other_side_keeps_its_code() {
 }
 
 #[test]
-fn the_first_answer_wins_and_the_others_are_cancelled() {
-    let mut bench = Bench::ringing(&[ALICE, BOB]);
-    let (a, b) = (leg(1, 0), leg(1, 1));
-    bench.press(Button::Bell);
-    for leg in [&a, &b] {
-        bench.media(leg, Media::OfferReady(sdp("offer")));
-        bench.signal(leg, Signal::Started);
-        bench.signal(leg, Signal::Ringing);
-    }
-    bench.signal(&b, Signal::Responded(sdp("answer")));
-    assert!(matches!(
-        bench.signals(&a).last(),
-        Some(SignalOrder::End(_))
-    ));
-    assert!(bench.has(&Output::Media(a.clone(), MediaOrder::Close)));
-    assert_eq!(
-        bench.calls.view().call.expect("up").peers,
-        [Address::new(BOB)]
-    );
-    // The loser's late news changes nothing.
-    bench.signal(&a, ended("487"));
-    bench.signal(&a, Signal::Responded(sdp("late")));
-    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-}
-
-#[test]
-fn one_refusal_lets_the_others_ring_on_and_the_most_telling_end_is_told() {
-    let mut bench = Bench::ringing(&[ALICE, BOB]);
-    let (a, b) = (leg(1, 0), leg(1, 1));
-    bench.press(Button::Bell);
-    for leg in [&a, &b] {
-        bench.media(leg, Media::OfferReady(sdp("offer")));
-        bench.signal(leg, Signal::Started);
-    }
-    bench.signal(&a, ended("603"));
-    assert!(bench.calls.view().call.is_some());
-    bench.signal(&b, ended("404"));
-    assert_eq!(bench.last_change().1.as_deref(), Some("603"));
-}
-
-#[test]
-fn nobody_answers_in_the_ring_time() {
-    let mut bench = Bench::ringing(&[ALICE]);
-    let leg = leg(1, 0);
-    bench.press(Button::Bell);
-    bench.media(&leg, Media::OfferReady(sdp("offer")));
-    bench.signal(&leg, Signal::Started);
-    bench.signal(&leg, Signal::Ringing);
-    bench.wait(Duration::from_secs(59));
-    assert!(bench.calls.view().call.is_some());
-    bench.wait(Duration::from_secs(1));
-    assert_eq!(bench.last_change().1.as_deref(), Some("480"));
-    assert!(matches!(
-        bench.signals(&leg).last(),
-        Some(SignalOrder::End(_))
-    ));
-}
-
-#[test]
-fn a_press_without_a_connection_ends_at_once_and_says_so() {
-    let mut bench = Bench::offline(&[ALICE]);
-    bench.press(Button::Bell);
-    assert_eq!(bench.last_change().0, State::Ended);
-    assert!(bench.out.iter().any(
-        |output| matches!(output, Output::Event(Event::CallError { failure, .. })
-            if failure.message.contains(ALICE))
-    ));
-    assert_eq!(bench.calls.deadline(), None);
-}
-
-#[test]
 fn a_press_before_the_server_took_the_call_is_cancelled_without_a_trace_on_the_wire() {
     let mut bench = Bench::ringing(&[ALICE]);
     bench.press(Button::Bell);
@@ -356,205 +312,13 @@ fn a_second_press_while_ringing_is_ignored() {
 }
 
 #[test]
-fn an_incoming_call_is_answered_by_the_button() {
-    let (mut bench, leg) = Bench::incoming();
-    assert_eq!(bench.signals(&leg), [&SignalOrder::Ring]);
-    bench.press(Button::Answer);
-    bench.press(Button::Answer);
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: sdp("answer"),
-            held: false,
-        },
-    );
-    assert_eq!(bench.states(), ["IN_CALL"]);
-    assert_eq!(
-        bench.signals(&leg),
-        [&SignalOrder::Ring, &SignalOrder::Answer(sdp("answer"))]
-    );
-    bench.media(&leg, Media::Connected);
-    bench.signal(&leg, ended("200"));
-    assert_eq!(bench.states(), ["IN_CALL", "ENDED"]);
-    assert_eq!(bench.last_change().1.as_deref(), Some("200"));
-}
-
-#[test]
-fn an_incoming_call_without_an_offer_gets_ours_and_takes_the_answer() {
-    let mut bench = Bench::ringing(&[ALICE]);
-    let leg = LegId::new("home/in/1");
-    bench.feed(Input::Incoming(incoming(&leg, None)));
-    bench.press(Button::Answer);
-    bench.media(&leg, Media::OfferReady(sdp("our offer")));
-    bench.signal(&leg, Signal::Responded(sdp("their answer")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert!(
-        bench
-            .signals(&leg)
-            .contains(&&SignalOrder::Answer(sdp("our offer")))
-    );
-    assert!(bench.has(&Output::Media(
-        leg.clone(),
-        MediaOrder::Apply(sdp("their answer"))
-    )));
-    assert_eq!(bench.states(), ["IN_CALL"]);
-}
-
-#[test]
-fn an_incoming_call_is_rejected_ignored_cancelled_or_answered_elsewhere() {
-    let (mut bench, leg) = Bench::incoming();
-    bench.press(Button::Reject);
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
-    assert_eq!(bench.last_change().1.as_deref(), Some("9902"));
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.feed(Input::Asked(Request::Ignore(CallId::new("call-1"))));
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Forget));
-    assert_eq!(bench.last_change().1.as_deref(), Some("9903"));
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.signal(&leg, ended("487"));
-    assert_eq!(bench.last_change().0, State::Ended);
-
-    let (mut bench, leg) = Bench::incoming();
-    bench.signal(&leg, Signal::AnsweredElsewhere);
-    assert_eq!(bench.last_change().0, State::Cancelled);
-    assert_eq!(bench.last_change().1.as_deref(), Some("9904"));
-}
-
-#[test]
-fn an_incoming_call_nobody_takes_or_cancels_stops_ringing_by_itself() {
-    let (mut bench, leg) = Bench::incoming();
-    bench.wait(Duration::from_secs(119));
-    assert_eq!(bench.last_change().0, State::Ended);
-    assert_eq!(bench.signals(&leg).last(), Some(&&SignalOrder::Reject));
-}
-
-#[test]
 fn a_second_caller_is_turned_away() {
     let (mut bench, _) = Bench::in_call();
     let second = LegId::new("home/in/2");
-    bench.feed(Input::Incoming(incoming(&second, Some("offer"))));
+    bench.feed(Input::Incoming(call_from_bob(&second, Some("offer"))));
     assert_eq!(bench.signals(&second), [&SignalOrder::Reject]);
     assert!(bench.denied().expect("said").contains("turned away"));
     assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-}
-
-#[test]
-fn we_hold_and_take_back() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    assert_eq!(bench.signals(&leg), [&SignalOrder::Update(sdp("hold"))]);
-    bench.signal(&leg, Signal::Responded(sdp("held")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_HOLD"]);
-    assert_eq!(bench.flow(), Flow::default());
-    bench.press(Button::Unhold);
-    bench.media(&leg, Media::OfferReady(sdp("back")));
-    bench.signal(&leg, Signal::Responded(sdp("ok")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_HOLD", "IN_CALL"]);
-    assert!(bench.flow().microphone);
-}
-
-#[test]
-fn the_peer_holds_and_takes_back() {
-    let (mut bench, leg) = Bench::in_call();
-    for (held, state) in [(true, "ON_REMOTE_HOLD"), (false, "IN_CALL")] {
-        bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-        let answer = sdp("answer");
-        bench.media(&leg, Media::AnswerReady { answer, held });
-        assert_eq!(bench.states().last(), Some(&state));
-        assert_eq!(bench.flow().microphone, !held);
-        assert!(bench.flow().speaker);
-    }
-    assert_eq!(bench.signals(&leg).len(), 2);
-}
-
-#[test]
-fn held_by_both_stays_on_hold_until_both_take_back() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-    let answer = || sdp("answer");
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: answer(),
-            held: true,
-        },
-    );
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.signal(&leg, Signal::Responded(sdp("held")));
-    bench.media(&leg, Media::AnswerApplied { held: false });
-    assert_eq!(bench.states(), ["ON_REMOTE_HOLD", "ON_HOLD"]);
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("offer"))));
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: answer(),
-            held: false,
-        },
-    );
-    assert_eq!(bench.calls.view().call.expect("up").state, State::OnHold);
-}
-
-#[test]
-fn a_hold_that_crosses_the_peers_offer_is_sent_again_after_the_named_time() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold 1")));
-    bench.signal(&leg, Signal::UpdateOffered(Some(sdp("theirs"))));
-    bench.signal(
-        &leg,
-        Signal::UpdateRefused {
-            retry_after: Some(Duration::from_secs(2)),
-            failure: failure("49"),
-        },
-    );
-    bench.media(
-        &leg,
-        Media::AnswerReady {
-            answer: sdp("ours"),
-            held: false,
-        },
-    );
-    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
-    bench.wait(Duration::from_secs(2));
-    bench.media(&leg, Media::OfferReady(sdp("hold 2")));
-    let orders = bench.signals(&leg);
-    assert!(orders.contains(&&SignalOrder::Respond(sdp("ours"))));
-    assert_eq!(orders.last(), Some(&&SignalOrder::Update(sdp("hold 2"))));
-}
-
-#[test]
-fn a_hold_that_is_refused_leaves_the_call_as_it_was() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.signal(
-        &leg,
-        Signal::UpdateRefused {
-            retry_after: None,
-            failure: failure("26"),
-        },
-    );
-    assert_eq!(bench.states(), [""; 0]);
-    assert_eq!(bench.calls.view().call.expect("up").state, State::InCall);
-    bench.press(Button::Hold);
-    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
-}
-
-#[test]
-fn a_hold_that_nobody_answers_can_be_tried_again() {
-    let (mut bench, leg) = Bench::in_call();
-    bench.press(Button::Hold);
-    bench.media(&leg, Media::OfferReady(sdp("hold")));
-    bench.wait(Duration::from_secs(15));
-    bench.out.clear();
-    bench.press(Button::Hold);
-    assert!(bench.has(&Output::Media(leg, MediaOrder::Reoffer { hold: true })));
 }
 
 #[test]
@@ -664,133 +428,4 @@ fn a_device_fault_is_told_once_and_its_end_once() {
     bench.feed(Input::Device(Device::Camera, None));
     bench.feed(Input::Device(Device::Camera, None));
     assert_eq!(bench.out.len(), 2);
-}
-
-/// What a leg may say, by number.
-fn any_signal() -> impl Strategy<Value = Signal> {
-    prop_oneof![
-        Just(Signal::Started),
-        Just(Signal::StartFailed(failure("call:2"))),
-        Just(Signal::Ringing),
-        Just(Signal::Progress(sdp("early"))),
-        Just(Signal::Responded(sdp("answer"))),
-        Just(Signal::UpdateOffered(Some(sdp("offer")))),
-        Just(Signal::UpdateOffered(None)),
-        Just(Signal::UpdateRefused {
-            retry_after: Some(Duration::from_secs(1)),
-            failure: failure("49"),
-        }),
-        Just(Signal::UpdateRefused {
-            retry_after: None,
-            failure: failure("26"),
-        }),
-        Just(Signal::AnswerFailed(failure("42"))),
-        Just(ended("200")),
-        Just(Signal::AnsweredElsewhere),
-    ]
-}
-
-fn any_media() -> impl Strategy<Value = Media> {
-    prop_oneof![
-        Just(Media::OfferReady(sdp("offer"))),
-        any::<bool>().prop_map(|held| Media::AnswerReady {
-            answer: sdp("answer"),
-            held
-        }),
-        any::<bool>().prop_map(|held| Media::AnswerApplied { held }),
-        Just(Media::Failed(failure("call:3"))),
-        Just(Media::Connected),
-        Just(Media::FirstSound),
-        Just(Media::Lost("gone".to_owned())),
-        Just(Media::FarEndClosed),
-        Just(Media::Figures(Figures::default())),
-    ]
-}
-
-fn any_leg() -> impl Strategy<Value = LegId> {
-    prop_oneof![
-        (1..4u32, 0..2u32).prop_map(|(call, n)| leg(call, n)),
-        (1..4u32).prop_map(|n| LegId::new(format!("home/in/{n}"))),
-    ]
-}
-
-fn any_input() -> impl Strategy<Value = Input> {
-    let button = prop_oneof![
-        Just(Button::Bell),
-        Just(Button::Answer),
-        Just(Button::Reject),
-        Just(Button::End),
-        Just(Button::Hold),
-        Just(Button::Unhold),
-    ];
-    prop_oneof![
-        4 => button.prop_map(Input::Pressed),
-        6 => (any_leg(), any_signal()).prop_map(|(leg, signal)| Input::Signal(leg, signal)),
-        6 => (any_leg(), any_media()).prop_map(|(leg, media)| Input::Media(leg, media)),
-        1 => (any_leg(), any::<bool>()).prop_map(|(leg, offer)| {
-            Input::Incoming(incoming(&leg, offer.then_some("offer")))
-        }),
-        1 => any::<bool>().prop_map(|up| Input::Connection(
-            home(),
-            if up { Connection::Connected } else { Connection::Connecting },
-        )),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    /// Whatever comes, in whatever order: media of every leg are closed exactly
-    /// once, nothing is ordered for a leg after that, and the station is idle again
-    /// in bounded time after the last event.
-    #[test]
-    fn any_inputs_leave_nothing_behind(
-        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
-    ) {
-        let mut bench = Bench::ringing(&[ALICE, BOB]);
-        for (input, pause) in steps {
-            bench.feed(input);
-            bench.wait(Duration::from_millis(pause));
-        }
-        bench.wait(Duration::from_secs(31 * 60));
-        prop_assert!(bench.calls.view().call.is_none());
-        prop_assert_eq!(bench.calls.deadline(), None);
-
-        let mut open: BTreeMap<LegId, bool> = BTreeMap::new();
-        for output in &bench.out {
-            match output {
-                Output::Media(leg, MediaOrder::Offer(_) | MediaOrder::Answer(..)) => {
-                    prop_assert_ne!(open.insert(leg.clone(), true), Some(true));
-                }
-                Output::Media(leg, MediaOrder::Close) => {
-                    prop_assert_eq!(open.insert(leg.clone(), false), Some(true));
-                }
-                Output::Media(leg, _) => prop_assert_eq!(open.get(leg), Some(&true)),
-                Output::Signal(..) | Output::Event(_) => {}
-            }
-        }
-        prop_assert!(open.values().all(|open| !open));
-    }
-
-    /// State changes of one call form a chain and nothing follows its end.
-    #[test]
-    fn state_changes_form_a_chain(
-        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
-    ) {
-        let mut bench = Bench::ringing(&[ALICE, BOB]);
-        for (input, pause) in steps {
-            bench.feed(input);
-            bench.wait(Duration::from_millis(pause));
-        }
-        let mut states: BTreeMap<CallId, State> = BTreeMap::new();
-        for output in &bench.out {
-            let Output::Event(Event::StateChange { call, previous, state, .. }) = output else {
-                continue;
-            };
-            prop_assert!(!previous.is_over());
-            if let Some(known) = states.insert(call.clone(), *state) {
-                prop_assert_eq!(known, *previous);
-            }
-        }
-    }
 }

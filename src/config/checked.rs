@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::call::{AccountId, Address, Target, Wish};
+use crate::call::{AccountId, Address, RingStep, Wish};
 use crate::secret::Secret;
 
 /// The account at the embedded gateway has this name in ring plans and logs.
@@ -41,10 +41,9 @@ pub struct Station {
 /// `[call]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Whom the bell rings, all at once; at least one.
-    pub ring: Vec<Target>,
-    /// How long it rings.
-    pub ring_time: Duration,
+    /// Whom the bell rings, step by step; at least one step with at least one of
+    /// them.
+    pub ring: Vec<RingStep>,
     /// The longest call.
     pub max_call: Duration,
     /// Media of a call that names none.

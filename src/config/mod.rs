@@ -11,6 +11,7 @@ mod fault;
 mod people;
 mod raw;
 mod read;
+mod ring;
 mod secrets;
 mod servers;
 

@@ -3,7 +3,6 @@
 //! A value that is wrong is noted and replaced by its default, so that reading
 //! goes on; a configuration with a mistake noted is never handed out.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use super::checked::{
     Call, Camera, CameraSource, Checked, HOME, Log, Panel, PanelKind, Sound, Station,
 };
 use super::fault::nearest;
-use super::people::{self, Server};
+use super::people::Server;
 use super::raw::{At, Table, meant, short};
+use super::ring::ring_plan;
 use super::servers;
-use crate::call::{Target, Wish};
+use crate::call::Wish;
 
 /// Reads every section.
 pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Checked {
@@ -65,8 +65,7 @@ fn station(table: &mut Table<'_, '_>) -> Station {
 
 fn call(table: &mut Table<'_, '_>, servers: &[Server]) -> Call {
     let call = Call {
-        ring: ring(table, servers),
-        ring_time: seconds(table, "ring_timeout_s", 5..=300, 60),
+        ring: ring_plan(table, servers),
         max_call: seconds(table, "max_call_s", 30..=14_400, 1800),
         wish: Wish {
             send_video: flag(table, "send_initial_video", true),
@@ -75,58 +74,6 @@ fn call(table: &mut Table<'_, '_>, servers: &[Server]) -> Call {
     };
     table.finish();
     call
-}
-
-/// Whom the bell rings; by default every user of the embedded gateway.
-fn ring(table: &mut Table<'_, '_>, servers: &[Server]) -> Vec<Target> {
-    /// Each leg of a call costs a session for picture and sound.
-    const MOST: usize = 8;
-    let Some(names) = table.texts("ring") else {
-        let everybody = servers.iter().flat_map(Server::everybody);
-        let everybody: Vec<_> = everybody.take(MOST).collect();
-        // A server that could not be read has told its own mistake.
-        if everybody.is_empty() && !servers.is_empty() && table.noted() == 0 {
-            table.missing(
-                "ring",
-                "say whom the bell rings: ring = [\"account:name@domain\"]",
-            );
-        }
-        return everybody;
-    };
-    let mut targets = Vec::new();
-    let mut seen = BTreeSet::new();
-    for name in &names {
-        match people::target(&name.value, servers) {
-            Ok(target) if !seen.insert((target.account.clone(), target.to.clone())) => {
-                table.note(
-                    name,
-                    format!("'{}' is in the list twice", short(&name.value)),
-                );
-            }
-            Ok(target) => targets.push(target),
-            // Without a single server there is nothing to compare names with.
-            Err(_) if servers.is_empty() && table.noted() > 0 => {}
-            Err((what, help)) => table.note_with(name, what, help),
-        }
-    }
-    if let Some(first) = names.first()
-        && names.len() > MOST
-    {
-        table.note(
-            first,
-            format!(
-                "at most {MOST} can be rung at once, here are {}",
-                names.len()
-            ),
-        );
-    }
-    if names.is_empty() {
-        table.missing(
-            "ring[0]",
-            "the list is empty; leave 'ring' out to ring everybody",
-        );
-    }
-    targets
 }
 
 fn camera(table: &mut Table<'_, '_>, directory: &Path) -> Camera {

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
-use crate::call::{self, AccountId, Address, Target, View};
+use crate::call::{self, AccountId, Address, RingStep, Target, View};
 use crate::gateway::{self, Password, Tls};
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
@@ -199,8 +199,11 @@ fn call_settings(options: &Options, people: &People) -> call::Settings {
         to: Address::new(to.as_str()),
     };
     call::Settings {
-        ring: people.ring.iter().map(target).collect(),
-        ring_time: options.ring_time,
+        ring: vec![RingStep {
+            targets: people.ring.iter().map(target).collect(),
+            time: options.ring_time,
+        }],
+        parameters: vec![app::door_name(DOOR_NAME)],
         ..call::Settings::default()
     }
 }

@@ -23,7 +23,7 @@ use crate::tasks::Tasks;
 const ORDERS: usize = 16;
 
 /// News of one leg's sessions that waits: a session has six kinds of it, each
-/// told once.
+/// told once, and digits, of which those that find no room are dropped.
 const NOTICES: usize = 16;
 
 /// Runs the legs' media.
@@ -198,6 +198,12 @@ impl LegTask {
             }
             MediaOrder::Flow(flow) => {
                 self.leg.set_flow(flow);
+                return;
+            }
+            MediaOrder::SendDigits(digits) => {
+                if let Err(error) = self.leg.send_digits(digits) {
+                    self.tell(Media::DigitsFailed((&error).into())).await;
+                }
                 return;
             }
             MediaOrder::Close => {

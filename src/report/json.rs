@@ -60,7 +60,12 @@ enum Body<'a> {
     #[serde(rename = "call:start")]
     Start { call_id: &'a str },
     #[serde(rename = "call:receive")]
-    Receive { call_id: &'a str, from: &'a str },
+    Receive {
+        call_id: &'a str,
+        from: &'a str,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        parameters: BTreeMap<&'a str, &'a str>,
+    },
     #[serde(rename = "call:stateChange")]
     StateChange {
         call_id: &'a str,
@@ -77,6 +82,8 @@ enum Body<'a> {
         code: &'a str,
         message: &'a str,
     },
+    #[serde(rename = "call:dtmf")]
+    Dtmf { call_id: &'a str, digit: char },
     #[serde(rename = "media:error")]
     MediaError {
         device: &'static str,
@@ -180,9 +187,17 @@ fn of_event(event: &Event) -> Body<'_> {
         Event::Start(call) => Body::Start {
             call_id: call.as_str(),
         },
-        Event::Receive { call, from } => Body::Receive {
+        Event::Receive {
+            call,
+            from,
+            parameters,
+        } => Body::Receive {
             call_id: call.as_str(),
             from: from.as_str(),
+            parameters: parameters
+                .iter()
+                .map(|p| (p.name.as_str(), p.value.as_str()))
+                .collect(),
         },
         Event::StateChange {
             call,
@@ -201,6 +216,10 @@ fn of_event(event: &Event) -> Body<'_> {
             call_id: call.as_str(),
             code: &failure.code,
             message: &failure.message,
+        },
+        Event::Digit { call, digit } => Body::Dtmf {
+            call_id: call.as_str(),
+            digit: digit.as_char(),
         },
         Event::MediaError { device, message } => Body::MediaError {
             device: device_name(*device),

@@ -245,6 +245,8 @@ fn sentence(event: &Event) -> Option<String> {
         Event::Receive { from, .. } => format!("{from} is calling"),
         Event::StateChange { state, .. } => state_sentence(*state)?.into(),
         Event::CallError { failure, .. } => format!("{} ({})", failure.message, failure.code),
+        // Which one can be a code, and this is read over shoulders.
+        Event::Digit { .. } => "the other side pressed a key".into(),
         Event::MediaError { device, message } => {
             format!("the {} does not work: {message}", device_name(*device))
         }

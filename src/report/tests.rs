@@ -33,6 +33,7 @@ fn every_event_has_its_json_line() {
             News::Event(Event::Receive {
                 call: call(),
                 from: alice(),
+                parameters: Vec::new(),
             }),
             r#"{"event":"call:receive","call_id":"c1","from":"alice@demo.local""#,
         ),
@@ -199,6 +200,7 @@ fn names_from_outside_cannot_steer_the_terminal() {
     let news = News::Event(Event::Receive {
         call: call(),
         from: Address::new("\x1b]0;evil\x07\n@x"),
+        parameters: Vec::new(),
     });
     let text = written(&mut terminal, news);
     assert_eq!(

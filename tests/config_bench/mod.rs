@@ -39,7 +39,7 @@ pub fn account(key: &str) -> String {
 }
 
 pub fn targets(checked: &Checked) -> Vec<String> {
-    let targets = checked.call.ring.iter();
+    let targets = checked.call.ring.iter().flat_map(|step| &step.targets);
     targets
         .map(|target| format!("{} {}", target.account, target.to))
         .collect()

@@ -90,7 +90,15 @@ impl Station {
             to: Address::new(to),
         };
         let offer = Sdp::new("offer");
-        self.order(leg, SignalOrder::Start { target, offer }).await;
+        self.order(
+            leg,
+            SignalOrder::Start {
+                target,
+                offer,
+                parameters: Vec::new(),
+            },
+        )
+        .await;
     }
 
     /// An outgoing call, answered; the first one is the server's L1.

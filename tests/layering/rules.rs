@@ -46,6 +46,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
+    // Calls without a station around them.
+    (
+        "client",
+        &["call", "media", "signalling", "station", "tasks"],
+    ),
     // The composition root, its plans, and the command.
     (
         "app",

@@ -16,7 +16,7 @@ use super::sdp::{Description, Direction, SdpError, Section};
 use super::session::{Make, SESSION_MID, Session};
 use super::watcher::Notice;
 use super::{Context, Error};
-use crate::call::{Figures, Flow, Media, Sdp, Wish};
+use crate::call::{Digits, Figures, Flow, Media, Sdp, Wish};
 use crate::clock;
 use crate::media::VideoCodec;
 
@@ -371,6 +371,18 @@ impl Leg {
         self.flow.send_replace(flow);
     }
 
+    /// Sends digits in the sound.
+    ///
+    /// # Errors
+    ///
+    /// When the far end takes none.
+    pub(crate) fn send_digits(&self, digits: Digits) -> Result<(), Error> {
+        let sessions = self.lines.iter().filter_map(|line| line.session.as_ref());
+        let mut sounds = sessions.filter(|session| session.medium == Medium::Audio);
+        let sound = sounds.next().ok_or(Error::NoDigits)?;
+        sound.send_digits(digits)
+    }
+
     /// What a notice means for the whole leg.
     pub(crate) fn note(&mut self, notice: Notice) -> Option<Media> {
         match notice {
@@ -394,6 +406,7 @@ impl Leg {
                 (all && !std::mem::replace(&mut self.told_closed, true))
                     .then_some(Media::FarEndClosed)
             }
+            Notice::Digit(digit) => Some(Media::Digit(digit)),
             Notice::FirstPictureSent => Some(Media::FirstPictureSent),
             Notice::FirstSound => Some(Media::FirstSound),
         }

@@ -16,6 +16,7 @@
 //! [`super::engine`] feeds it orders.
 
 mod codecs;
+mod dtmf;
 mod figures;
 mod handler;
 mod leg;
@@ -106,6 +107,12 @@ pub(crate) enum Error {
     /// The order does not fit the leg's state.
     #[error("the leg has no session to {0}")]
     NoSession(&'static str),
+    /// The far end takes no telephone events, or its sound is gone.
+    #[error("digits cannot be sent: the far end does not take them")]
+    NoDigits,
+    /// Digits are ordered faster than they can be sent.
+    #[error("digits cannot be sent: too many are waiting")]
+    TooManyDigits,
     /// A session of ours failed.
     #[error("a media session could not {doing}: {source}")]
     Session {
@@ -131,8 +138,8 @@ impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         let code = match error {
             Error::Description(_) | Error::Refused { .. } => "call:9",
-            Error::NothingInCommon | Error::Rejected => "call:5",
-            Error::NoSession(_) => "call:6",
+            Error::NothingInCommon | Error::Rejected | Error::NoDigits => "call:5",
+            Error::NoSession(_) | Error::TooManyDigits => "call:6",
             Error::Session { .. } => "call:3",
             Error::NoCandidates => "call:10",
         };

@@ -7,12 +7,17 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::Context;
 use super::codecs::Medium;
+use super::dtmf::{Decoder, Heard};
 use super::figures::Counters;
 use super::sender::Negotiated;
 use super::watcher::Notice;
 use crate::call::Flow;
 use crate::media::feed::Voice;
 use crate::tasks::Tasks;
+
+/// How many digits of a track are told: nobody dials more in a call, and whoever
+/// sends more wants to fill our queues.
+const MOST_DIGITS: u32 = 1000;
 
 /// What a receiver works with.
 pub(crate) struct Incoming {
@@ -29,7 +34,10 @@ pub(crate) fn spawn(tasks: &Tasks, context: &Context, medium: Medium, incoming: 
         Medium::Audio => {
             let voice = context.voices.speaker();
             let heard = voice.heard();
-            tasks.spawn("rtc-heard", tell_first_sound(heard, incoming.notices));
+            tasks.spawn(
+                "rtc-heard",
+                tell_first_sound(heard, incoming.notices.clone()),
+            );
             let voice = Arc::new(Mutex::new(voice));
             let follow = follow_flow(incoming.flow, Arc::clone(&voice));
             tasks.spawn("rtc-audible", follow);
@@ -44,6 +52,9 @@ pub(crate) fn spawn(tasks: &Tasks, context: &Context, medium: Medium, incoming: 
         while let Some(track) = tracks.recv().await {
             let sink = Sink {
                 voice: voice.clone(),
+                digits: Decoder::default(),
+                room: MOST_DIGITS,
+                notices: incoming.notices.clone(),
                 negotiated: incoming.negotiated.clone(),
                 counters: Arc::clone(&counters),
             };
@@ -81,6 +92,10 @@ fn with(voice: &SharedVoice, f: impl FnOnce(&mut dyn Voice)) {
 struct Sink {
     /// Where sound goes; a picture has nowhere to go.
     voice: Option<SharedVoice>,
+    digits: Decoder,
+    /// So many digits more are told.
+    room: u32,
+    notices: mpsc::Sender<Notice>,
     negotiated: watch::Receiver<Option<Negotiated>>,
     counters: Arc<Counters>,
 }
@@ -88,7 +103,7 @@ struct Sink {
 impl Sink {
     /// Reads a track to its end. A picture is read too: only then does the
     /// session answer its sender's reports.
-    async fn read(self, track: Arc<dyn TrackRemote>) {
+    async fn read(mut self, track: Arc<dyn TrackRemote>) {
         while let Some(event) = track.poll().await {
             match event {
                 TrackRemoteEvent::OnRtpPacket(packet) => {
@@ -101,23 +116,42 @@ impl Sink {
         }
     }
 
-    fn hear(&self, packet: rtc::rtp::Packet) {
-        let Some(voice) = &self.voice else { return };
-        let sound = self.negotiated.borrow().map(|n| n.payload_type);
-        if sound != Some(packet.header.payload_type) {
-            // Telephone events: this door has nothing that they could choose.
-            tracing::debug!(
-                payload_type = packet.header.payload_type,
-                "a packet that is not Opus is ignored"
-            );
+    fn hear(&mut self, packet: rtc::rtp::Packet) {
+        let (Some(voice), Some(negotiated)) = (&self.voice, *self.negotiated.borrow()) else {
             return;
-        }
-        with(voice, |voice| {
-            voice.push(
-                packet.header.sequence_number,
-                packet.header.timestamp,
-                packet.payload,
+        };
+        let header = packet.header;
+        if header.payload_type == negotiated.payload_type {
+            with(voice, |voice| {
+                voice.push(header.sequence_number, header.timestamp, packet.payload);
+            });
+        } else if let Some(format) = negotiated.event(header.payload_type) {
+            let heard = self.digits.take(
+                format.clock,
+                header.timestamp,
+                header.marker,
+                &packet.payload,
             );
-        });
+            self.tell(heard);
+        } else {
+            let payload_type = header.payload_type;
+            tracing::debug!(payload_type, "a packet of an unknown kind is ignored");
+        }
+    }
+
+    fn tell(&mut self, heard: Option<Heard>) {
+        match heard {
+            Some(Heard::Pressed(digit)) if self.room > 0 => {
+                self.room -= 1;
+                // Full: nobody presses keys faster than the station reads them.
+                if self.notices.try_send(Notice::Digit(digit)).is_err() {
+                    tracing::debug!("a digit is dropped: too many at once");
+                }
+            }
+            Some(Heard::Released(after)) => {
+                tracing::debug!(ms = after.as_millis(), "the far end let go of a key");
+            }
+            Some(Heard::Pressed(_)) | None => {}
+        }
     }
 }

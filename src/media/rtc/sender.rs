@@ -1,4 +1,6 @@
-//! What goes to the far end: microphone packets and pictures, packed into RTP.
+//! What goes to the far end, packed into RTP: sound (see [`sound`]) and pictures.
+
+mod sound;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,14 +16,15 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 
 use super::Context;
-use super::codecs::{Medium, VIDEO_CLOCK};
+use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
+use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
 use super::watcher::Notice;
-use crate::call::Flow;
+use crate::call::{Digits, Flow};
 use crate::clock;
 use crate::media::VideoCodec;
-use crate::media::feed::{PictureFeed, Pictures, SoundPacket, VideoFrame, Voices};
+use crate::media::feed::{PictureFeed, Pictures, VideoFrame};
 use crate::tasks::Tasks;
 
 /// Bytes of RTP payload in a packet of a picture. With RTP, SRTP, UDP and IPv6
@@ -39,8 +42,25 @@ pub(crate) struct Negotiated {
     pub(crate) payload_type: u8,
     /// The codec of a picture; `None` is sound.
     pub(crate) picture: Option<VideoCodec>,
+    /// Telephone events, in either of the clocks that there are (48 and 8 kHz).
+    pub(crate) events: [Option<EventFormat>; 2],
     /// Both sides agreed that we send.
     pub(crate) sending: bool,
+}
+
+impl Negotiated {
+    /// How the far end counts telephone events of this payload type.
+    pub(crate) fn event(&self, payload_type: u8) -> Option<EventFormat> {
+        let mut events = self.events.into_iter().flatten();
+        events.find(|event| event.payload_type == payload_type)
+    }
+
+    /// What our own are sent as: they share the stream of the sound, and so its
+    /// clock (RFC 4733, section 2.1).
+    pub(crate) fn event_to_send(&self) -> Option<EventFormat> {
+        let mut events = self.events.into_iter().flatten();
+        events.find(|event| event.clock == SOUND_CLOCK)
+    }
 }
 
 /// What a sender works with.
@@ -50,6 +70,8 @@ pub(crate) struct Out {
     pub(crate) negotiated: watch::Receiver<Option<Negotiated>>,
     pub(crate) transport: watch::Receiver<Transport>,
     pub(crate) flow: watch::Receiver<Flow>,
+    /// Digits to send in the sound; not used for a picture.
+    pub(crate) digits: mpsc::Receiver<Digits>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) notices: mpsc::Sender<Notice>,
 }
@@ -59,7 +81,7 @@ pub(crate) fn spawn(tasks: &Tasks, context: &Context, medium: Medium, out: Out) 
     match medium {
         Medium::Audio => {
             let voices = Arc::clone(&context.voices);
-            tasks.spawn("rtc-send-sound", send_sound(out, voices));
+            tasks.spawn("rtc-send-sound", sound::send(out, voices));
         }
         Medium::Video => {
             let (asked_tx, asked) = watch::channel(0);
@@ -91,6 +113,11 @@ impl Gate {
         };
         let allowed = (self.allows)(*self.flow.borrow_and_update());
         negotiated.filter(|n| n.sending && connected && allowed)
+    }
+
+    /// What may pass.
+    fn flow(&self) -> Flow {
+        *self.flow.borrow()
     }
 
     /// Waits for a change of anything; `false` when the session is over.
@@ -149,53 +176,6 @@ impl Writer {
             self.counters.sent(bytes);
         }
         written
-    }
-}
-
-async fn send_sound(out: Out, voices: Arc<dyn Voices>) {
-    let mut writer = Writer::new(&out);
-    let mut gate = Gate {
-        negotiated: out.negotiated,
-        transport: out.transport,
-        flow: out.flow,
-        allows: |flow| flow.microphone,
-    };
-    loop {
-        let Some(negotiated) = gate.open() else {
-            if gate.changed().await {
-                continue;
-            }
-            return;
-        };
-        let mut microphone = voices.microphone();
-        // Marks the first packet after a silence (RFC 3551, section 4.1).
-        let mut begins = true;
-        loop {
-            tokio::select! {
-                packet = microphone.recv() => match packet {
-                    Ok(packet) => {
-                        let SoundPacket { data, timestamp, .. } = &*packet;
-                        let payload_type = negotiated.payload_type;
-                        if !writer.write(payload_type, *timestamp, begins, data.clone()).await {
-                            return;
-                        }
-                        begins = false;
-                    }
-                    // The time stamps show the gap; the far end conceals it.
-                    Err(RecvError::Lagged(_)) => {}
-                    // The sound card is gone and will not come back.
-                    Err(RecvError::Closed) => return,
-                },
-                changed = gate.changed() => {
-                    if !changed {
-                        return;
-                    }
-                    if gate.open() != Some(negotiated) {
-                        break;
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpSender, RtpTransceiver};
 
 use super::codecs::{self, Medium};
+use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::{Handler, Transport};
 use super::receiver;
@@ -24,7 +25,7 @@ use super::sdp::{Description, Direction};
 use super::sender::{self, Negotiated};
 use super::watcher::{self, Notice};
 use super::{Context, Error, GATHERING, Settings};
-use crate::call::Flow;
+use crate::call::{Digits, Flow};
 use crate::media::VideoCodec;
 use crate::tasks::Tasks;
 
@@ -34,6 +35,9 @@ pub(crate) const SESSION_MID: &str = "0";
 
 /// A remote track is announced once per negotiation at most.
 const TRACKS: usize = 4;
+
+/// Orders for digits that wait: each is sent at 160 ms a digit. One more is refused.
+const DIGITS: usize = 4;
 
 /// What a session is made of.
 pub(crate) struct Make<'a> {
@@ -63,6 +67,7 @@ pub(crate) struct Session {
     pictures: Vec<VideoCodec>,
     /// What the sender may send.
     negotiated: watch::Sender<Option<Negotiated>>,
+    digits: mpsc::Sender<Digits>,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
 }
@@ -110,6 +115,7 @@ impl Session {
             .map_err(Error::session("prefer codecs"))?;
 
         let (negotiated, negotiated_rx) = watch::channel(None);
+        let (digits, digits_rx) = mpsc::channel(DIGITS);
         let session = Self {
             medium: make.medium,
             connection,
@@ -119,6 +125,7 @@ impl Session {
             transport,
             pictures: make.pictures.to_vec(),
             negotiated,
+            digits,
             counters,
         };
         let out = sender::Out {
@@ -127,6 +134,7 @@ impl Session {
             negotiated: negotiated_rx,
             transport: session.transport.clone(),
             flow: make.flow.clone(),
+            digits: digits_rx,
             counters: Arc::clone(&session.counters),
             notices: make.notices.clone(),
         };
@@ -217,6 +225,21 @@ impl Session {
         self.settle(&answer, sending)
     }
 
+    /// Sends digits after those that are being sent.
+    ///
+    /// # Errors
+    ///
+    /// When the far end takes none, or too many wait.
+    pub(crate) fn send_digits(&self, digits: Digits) -> Result<(), Error> {
+        let takes = |n: &Option<Negotiated>| n.is_some_and(|n| n.event_to_send().is_some());
+        if !takes(&self.negotiated.borrow()) {
+            return Err(Error::NoDigits);
+        }
+        self.digits
+            .try_send(digits)
+            .map_err(|_| Error::TooManyDigits)
+    }
+
     /// Ends the tasks, closes the sockets, tells the far end.
     pub(crate) async fn close(mut self) {
         self.connection.close().await;
@@ -305,9 +328,18 @@ impl Session {
                 .find_map(|codec| Some((Some(numbered(codecs::name(*codec))?), Some(*codec))))
                 .unwrap_or_default(),
         };
+        let mut formats = answer.sections().iter().flat_map(|section| {
+            let formats = section.payload_types("telephone-event");
+            formats.map(|(payload_type, clock)| EventFormat {
+                payload_type,
+                clock,
+            })
+        });
+        let events = [formats.next(), formats.next()];
         let negotiated = payload_type.map(|payload_type| Negotiated {
             payload_type,
             picture,
+            events,
             sending,
         });
         self.negotiated.send_replace(negotiated);

@@ -10,6 +10,7 @@ use webrtc::rtp_transceiver::RtpSender;
 
 use super::handler::Transport;
 use super::session::Session;
+use crate::call::Digit;
 use crate::tasks::Tasks;
 
 /// How often the DTLS state is looked at: there is no event for the far end's
@@ -34,6 +35,8 @@ pub(crate) enum Notice {
     Lost(usize, &'static str),
     /// The far end closed it.
     Closed(usize),
+    /// The far end pressed a key.
+    Digit(Digit),
     /// The first packet of our picture left.
     FirstPictureSent,
     /// The far end's first sound was written to the speaker.

@@ -83,9 +83,19 @@ impl Legs {
     /// Takes one order of the core.
     pub(super) fn order(&mut self, id: LegId, order: SignalOrder, now: Instant) -> Vec<Act> {
         let mut acts = Vec::new();
-        if let SignalOrder::Start { target, offer } = order {
+        if let SignalOrder::Start {
+            target,
+            offer,
+            parameters,
+        } = order
+        {
             let to = address::normalise(target.to.as_str(), domain(&self.own));
-            self.start(id, Request::Start { to, offer }, &mut acts);
+            let start = Request::Start {
+                to,
+                offer,
+                parameters,
+            };
+            self.start(id, start, &mut acts);
             return acts;
         }
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.is_ending()) else {
@@ -148,6 +158,7 @@ impl Legs {
             from_name: call.from_name,
             to,
             offer: call.offer,
+            parameters: call.parameters,
         })));
         acts
     }

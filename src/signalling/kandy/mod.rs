@@ -21,6 +21,7 @@
 mod client;
 mod legs;
 mod notice;
+mod parameters;
 mod request;
 mod rest;
 mod session;
@@ -44,6 +45,7 @@ use super::backoff;
 use crate::call::{AccountId, Address, Input};
 use crate::secret::Secret;
 use crate::tasks::Tasks;
+use crate::wire::address;
 
 /// The highest pause between attempts towards a server on this machine: it harms
 /// nobody to ask it often, and it is the one that lets the door ring (our choice).
@@ -192,6 +194,17 @@ impl Client {
         let span = tracing::debug_span!("account", account = %self.parts.account);
         Runner::new(self.parts).run(orders).instrument(span).await;
     }
+}
+
+/// Whom `callee` means for the user `user`, after the rule of Kandy.js 3.41
+/// (protocol section 1.1): `bob` is `bob` of the user's own domain, a telephone
+/// number loses its separators, a scheme is dropped.
+pub fn normalise(callee: &str, user: &Address) -> Address {
+    let domain = user
+        .as_str()
+        .split_once('@')
+        .map_or("", |(_, domain)| domain);
+    Address::new(address::bare(&address::normalise(callee, domain)))
 }
 
 /// A server's address, checked.

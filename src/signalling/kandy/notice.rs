@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{Address, Sdp};
+use super::parameters;
+use crate::call::{Address, Parameter, Sdp};
 use crate::wire::{Envelope, EventType, Notification, SessionParams, address};
 
 /// The longest frame that is read (our choice; a call with two large offers is
@@ -56,6 +57,8 @@ pub(super) struct IncomingCall {
     pub(super) to: String,
     /// The offer, unless we are to make it.
     pub(super) offer: Option<Sdp>,
+    /// What the caller sent besides.
+    pub(super) parameters: Vec<Parameter>,
 }
 
 /// What happened to a leg.
@@ -219,6 +222,7 @@ fn news(
 fn incoming(event: &'static str, notification: Notification) -> Result<IncomingCall, Refusal> {
     let session = session(event, &notification)?;
     let offer = sdp(event, &notification.session_params.unwrap_or_default())?;
+    let parameters = parameters::taken(notification.custom_parameters);
     let params = notification.call_notification_params.unwrap_or_default();
     let number = if params.caller_display_number.is_empty() {
         &params.remote_display_number
@@ -239,6 +243,7 @@ fn incoming(event: &'static str, notification: Notification) -> Result<IncomingC
         from_name: cut(&params.caller_name),
         to: cut(address::bare(&params.callee_display_number)),
         offer,
+        parameters,
     })
 }
 
@@ -292,7 +297,7 @@ fn text(text: Option<String>) -> Option<String> {
 }
 
 /// For people: no control characters, not too long.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars()
         .filter(|char| !char.is_control())
         .take(LONGEST_TEXT)

@@ -3,7 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::call::Sdp;
+use super::parameters;
+use crate::call::{Parameter, Sdp};
 use crate::wire::{CallControl, CallControlRequest, CallDisposition, CallDispositionRequest};
 
 /// What stays as it is in a query: the unreserved characters of RFC 3986.
@@ -22,6 +23,8 @@ pub(super) enum Request {
         to: String,
         /// Ours.
         offer: Sdp,
+        /// What the callee is told besides.
+        parameters: Vec<Parameter>,
     },
     /// 5.3.
     Ringing,
@@ -69,13 +72,17 @@ impl Request {
         let leg = || format!("/callControl/callSessions/{session}");
         let sdp = |sdp: &Sdp| Some(sdp.as_str().to_owned());
         let (method, path, body) = match self {
-            Request::Start { to, offer } => {
+            Request::Start {
+                to,
+                offer,
+                parameters,
+            } => {
                 let request = CallControlRequest::CallStart {
                     from: from.to_owned(),
                     to: to.clone(),
                     sdp: sdp(offer),
                     supported: Vec::new(),
-                    custom_parameters: Vec::new(),
+                    custom_parameters: parameters::sent(parameters),
                 };
                 (Method::POST, "/callControl".to_owned(), control(request))
             }
@@ -134,7 +141,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Request;
-    use crate::call::Sdp;
+    use crate::call::{Parameter, Sdp};
 
     const FROM: &str = "sip:alice@demo.local";
 
@@ -144,6 +151,10 @@ mod tests {
         let start = Request::Start {
             to: "sip:bob@demo.local".to_owned(),
             offer: sdp(),
+            parameters: vec![Parameter {
+                name: "X-Door".to_owned(),
+                value: "Front door".to_owned(),
+            }],
         };
         let leg = "/callControl/callSessions/L";
         let control = |body: Value| json!({"callControlRequest": body});
@@ -153,7 +164,8 @@ mod tests {
                 "POST",
                 "/callControl",
                 control(
-                    json!({"type": "callStart", "from": FROM, "to": "sip:bob@demo.local", "sdp": "v=0\r\n"}),
+                    json!({"type": "callStart", "from": FROM, "to": "sip:bob@demo.local", "sdp": "v=0\r\n",
+                           "customParameters": [{"name": "X-Door", "value": "Front door"}]}),
                 ),
             ),
             (

@@ -161,6 +161,17 @@ impl Section {
         })
     }
 
+    /// Every payload type of this codec with its clock rate.
+    pub(crate) fn payload_types(&self, codec: &str) -> impl Iterator<Item = (u8, u32)> {
+        self.lines.iter().filter_map(move |line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            let (name, clock) = name.split_once('/')?;
+            let clock = clock.split('/').next()?.parse().ok()?;
+            let number = number.parse().ok().filter(|n| *n < 128)?;
+            name.eq_ignore_ascii_case(codec).then_some((number, clock))
+        })
+    }
+
     /// Writes the section, each line ending in CRLF.
     pub(crate) fn write(&self, out: &mut String) {
         out.push_str(&format!(

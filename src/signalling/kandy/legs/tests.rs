@@ -116,6 +116,7 @@ fn start(to: &str) -> SignalOrder {
             to: Address::new(to),
         },
         offer: sdp("offer"),
+        parameters: Vec::new(),
     }
 }
 
@@ -126,6 +127,7 @@ fn call(session: &str) -> IncomingCall {
         from_name: "Bob".to_owned(),
         to: String::new(),
         offer: Some(sdp("offer")),
+        parameters: Vec::new(),
     }
 }
 

@@ -13,7 +13,8 @@ fn an_outgoing_call_is_started_rings_is_answered_and_ended_by_us() {
             String::new(),
             Request::Start {
                 to: "sip:bob@demo.local".to_owned(),
-                offer: sdp("offer")
+                offer: sdp("offer"),
+                parameters: Vec::new(),
             }
         )]
     );
