@@ -143,16 +143,13 @@ async fn a_second_call_does_not_disturb_the_first() -> Result<()> {
         eprintln!("the page tells who else calls");
         let leg = bob.call(ALICE).await;
         bob.expect("ringing").await;
-        page.until("a notice of the second call", &shows_notice("alsoRinging"))
-            .await?;
+        let notice = shows_notice("alsoRinging", "Bob");
+        page.until("a notice of the second call", &notice).await?;
         both_ways(scene, &page).await?;
         bob.end(&leg, "").await;
         check_status(&bob.expect("callEnd").await, "487")?;
-        page.until(
-            "the end of the notice",
-            &format!("!({})", shows_notice("alsoRinging")),
-        )
-        .await?;
+        page.until("the end of the notice", &format!("!({notice})"))
+            .await?;
         page.wait_state("talking").await?;
         both_ways(scene, &page).await?;
         page.press("end").await?;

@@ -41,13 +41,15 @@
             return this.states.find(({ state }) => state === name)?.at_ms ?? null;
         },
 
-        /** The connection that is in use. */
+        /** The connection that is in use: one of a call that only rings is not. */
         get pc() {
-            return this.connections.at(-1);
+            const connected = ({ connectionState }) => connectionState === 'connected';
+            return this.connections.findLast(connected) ?? this.connections.at(-1);
         },
 
+        /** What is heard through it. */
         get ear() {
-            return this.ears.at(-1);
+            return this.ears.findLast(({ pc }) => pc === this.pc);
         },
 
         get microphone() {
@@ -63,7 +65,9 @@
             this.addEventListener('track', ({ track }) => {
                 const { mark_hz, hum_hz } = observed.setting.door;
                 if (track.kind === 'audio') {
-                    observed.ears.push(new measure.Ear(track.clone(), mark_hz, hum_hz));
+                    const ear = new measure.Ear(track.clone(), mark_hz, hum_hz);
+                    ear.pc = this;
+                    observed.ears.push(ear);
                 }
             });
         }

@@ -120,12 +120,12 @@ impl Indoor {
 }
 
 /// A script expression: whether the page shows the notice whose text has the key
-/// `word`, in whatever language the page is.
-pub(crate) fn shows_notice(word: &str) -> String {
+/// `word` and tells of `name`, in whatever language the page is.
+pub(crate) fn shows_notice(word: &str, name: &str) -> String {
     format!(
         "document.getElementById('notice').checkVisibility()
          && document.getElementById('notice-text').textContent
-            === (await import('/words.js')).word({word:?}, {{ name: 'bob' }})"
+            === (await import('/words.js')).word({word:?}, {{ name: {name:?} }})"
     )
 }
 
