@@ -1,5 +1,6 @@
 //! Stories of a subscription's life, in virtual time, against a model server.
 
+mod crowd;
 mod sim;
 
 use std::time::Duration;
@@ -192,9 +193,11 @@ fn gone_leads_to_a_new_subscription_not_before_the_named_time() {
 fn close_code_1000_ends_the_subscription_other_codes_the_socket_only() {
     let mut sim = Sim::new(8, HOUR);
     sim.run(MINUTE);
-    sim.close(Some(1001));
-    sim.run(5 * SECOND);
-    assert_eq!(sim.count("subscribe"), 1);
+    for code in [1006, 1011, 1001] {
+        sim.close(Some(code));
+        sim.run(CAP);
+        assert_eq!(sim.count("subscribe"), 1, "{code}");
+    }
     sim.close(Some(1000));
     sim.run(5 * SECOND);
     assert_eq!(sim.count("subscribe"), 2);

@@ -34,6 +34,8 @@ pub(super) struct Sim {
     pub(super) sequence: u64,
     pub(super) log: Vec<(Duration, &'static str)>,
     pub(super) told: Vec<&'static str>,
+    /// It was told that another device may use the account.
+    pub(super) blamed: bool,
 }
 
 impl Sim {
@@ -58,6 +60,7 @@ impl Sim {
             sequence: 0,
             log: Vec::new(),
             told: Vec::new(),
+            blamed: false,
         }
     }
 
@@ -154,6 +157,7 @@ impl Sim {
                 }
                 Connection::Lost(failure) => {
                     assert_eq!(failure.code, "subscription:1");
+                    self.blamed |= failure.message.contains("another device");
                     "lost subscription:1"
                 }
                 Connection::Refused(failure) => {
