@@ -52,10 +52,10 @@ fn two_stations_that_fight_over_one_account_slow_down_and_say_why() {
     let tick = Duration::from_millis(100);
     let mut holder = None;
     for _ in 0..(HOUR.as_millis() / tick.as_millis()) {
-        for n in 0..2 {
-            let before = stations[n].count("subscribe");
-            stations[n].run(tick);
-            if stations[n].count("subscribe") > before {
+        for (n, station) in stations.iter_mut().enumerate() {
+            let before = station.count("subscribe");
+            station.run(tick);
+            if station.count("subscribe") > before {
                 holder = Some(n);
             }
         }
