@@ -144,7 +144,7 @@ fn each_mistake_has_its_sentence() {
         ),
         (
             &one_user("[[call.ice_server]]\nurl = 'turn:t.example'\nusername = 'door'"),
-            "6:1: call.ice_server[0].password_file: is missing",
+            "5:1: call.ice_server[0].password_file: is missing; name a file of mode 0600 that holds the password",
         ),
         (
             &one_user("[call]\nmax_call_s = -1"),

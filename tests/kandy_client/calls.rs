@@ -242,6 +242,39 @@ async fn r11_2_a_repeated_notification_counts_once() {
     station.stop().await;
 }
 
+/// 5.13, 6.4: what belongs to transfer and join is ignored; an offer of whoever took
+/// the call over is an offer.
+#[tokio::test]
+async fn r5_13_forwards_and_transfers_at_the_far_end_are_survived() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    for kind in [
+        "trying",
+        "accepted",
+        "sessionComplete",
+        "sessionFail",
+        "startCallReplace",
+        "IceCandidate",
+        "callReplaced",
+    ] {
+        let params = json!({"sessionData": "L1", "sdp": "x", "statusCode": "200"});
+        station.server.notify(kind, params);
+    }
+    let params = json!({"sessionData": "L1", "sdp": "carol's offer"});
+    let mut moved = notification("startCallUpdate", "moved", params);
+    let parties = &mut moved["notificationMessage"]["callNotificationParams"];
+    parties["remoteDisplayNumber"] = json!("carol@demo.local");
+    parties["remoteName"] = json!("Carol");
+    station.server.send(moved.to_string());
+    let offered = Signal::UpdateOffered(Some(Sdp::new("carol's offer")));
+    assert_eq!(station.signal("b").await, offered);
+    station
+        .order("b", SignalOrder::Respond(Sdp::new("answer")))
+        .await;
+    station.server.request("respondCallUpdate").await;
+    station.stop().await;
+}
+
 #[tokio::test]
 async fn r6_4_another_device_answers() {
     let mut station = Station::connect().await;

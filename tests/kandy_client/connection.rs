@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorstation::call::{Connection, Input, Sdp, Signal};
+use doorstation::call::{Connection, Input, Sdp, Signal, SignalOrder};
 use doorstation::ice;
 use doorstation::secret::Secret;
 use doorstation::signalling::kandy::{Client, Login};
@@ -111,6 +111,30 @@ async fn turn_credentials_are_asked_for_and_kept_up_to_date() {
     station.until_connected().await;
     assert_eq!(user(), "second");
     station.stop().await;
+}
+
+/// 8.1: `authentication.subscription` and `authentication.websocket` name a server each.
+#[tokio::test]
+async fn requests_and_notifications_may_have_servers_of_their_own() {
+    let mut station = Station::new().await;
+    let serving = Tasks::new();
+    let notifier = Server::plain(&serving).await;
+    let mut settings = station.settings();
+    settings.websocket = format!("ws://{}", notifier.address);
+    station.run_with(settings);
+    station.until_connected().await;
+    notifier.request("open").await;
+    let call = json!({"sessionData": "L7", "sdp": "offer", "actions": ["answer"]});
+    notifier.notify("call", call);
+    let Input::Incoming(call) = station.next().await else {
+        panic!("no call");
+    };
+    station.order(call.leg.as_str(), SignalOrder::Reject).await;
+    station.server.request("reject").await;
+    assert_eq!(station.server.count("open"), 0);
+    assert_eq!(notifier.count("subscribe") + notifier.count("reject"), 0);
+    station.stop().await;
+    serving.stop().await;
 }
 
 #[tokio::test]

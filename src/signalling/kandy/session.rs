@@ -211,6 +211,10 @@ impl Session {
         };
         match result {
             Ok(expires) => subscription.extend(expires, sent, now, &mut self.rng),
+            Err(trouble) if trouble.forced_out() => {
+                let message = self.ended_by_server("the registration");
+                self.start_afresh(&message, Cause::Trouble, now, acts);
+            }
             Err(trouble) if trouble.no_subscription() => {
                 self.start_afresh(&trouble.message, Cause::Trouble, now, acts);
             }

@@ -152,6 +152,20 @@ fn a_renewal_answered_with_39_leads_to_a_new_subscription() {
 }
 
 #[test]
+fn a_renewal_refused_with_44_leads_to_a_new_subscription() {
+    let mut sim = Sim::new(4, HOUR);
+    sim.run(MINUTE);
+    sim.forced_out = true;
+    sim.run(31 * MINUTE);
+    assert_eq!(sim.count("subscribe"), 2);
+    assert!(!sim.blamed);
+    // The next renewals are half an hour apart: long enough to count as a success.
+    sim.run(31 * MINUTE);
+    assert_eq!(sim.count("subscribe"), 3);
+    assert_eq!(sim.news().last(), Some(&"connected"));
+}
+
+#[test]
 fn renewals_that_fail_for_a_while_do_not_end_the_registration() {
     let mut sim = Sim::new(5, HOUR);
     sim.run(MINUTE);
