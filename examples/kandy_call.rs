@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Commands are lines on the standard input: `make NAME`, `answer`, `reject`,
-//! `ignore`, `end`, `hold`, `unhold`, `mute`, `unmute`, `dtmf DIGITS`, `show`, `quit`. Sound is silence and the
+//! `ignore`, `end`, `hold`, `unhold`, `mute`, `unmute`, `video`, `novideo`, `dtmf DIGITS`, `show`, `quit`. Sound is silence and the
 //! picture shows nothing; with `--real` they are the first camera and the usual
 //! sound card.
 
@@ -94,6 +94,7 @@ fn config(arguments: Arguments, password: Secret) -> Result<Config> {
     };
     // `callDefaults` of the quickstart.
     let wish = Wish {
+        audio: true,
         receive_video: true,
         send_video: true,
     };
@@ -163,6 +164,8 @@ async fn carry_out(
         "unhold" => client.unhold(call).await,
         "mute" => client.mute(call, true).await,
         "unmute" => client.mute(call, false).await,
+        "video" => client.start_video(call).await,
+        "novideo" => client.stop_video(call).await,
         "dtmf" => match Digits::parse(rest) {
             Some(digits) => client.send_digits(call, digits).await,
             None => bail!("these are not digits"),

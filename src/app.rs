@@ -3,7 +3,7 @@
 //! `doorstation run` makes the plan from its configuration file, `doorstation
 //! demo` from its options; from here on both are the same station.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::call::{
-    self, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, View,
+    self, AccountId, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, RingStep,
+    View,
 };
 use crate::gateway::{self, Gateway};
 use crate::media::engine::{self, Engine};
@@ -30,6 +31,10 @@ use crate::tasks::Tasks;
 
 /// News that may wait for the report's writer; a call makes about thirty.
 const NEWS: usize = 256;
+/// How much longer than its gateway a station rings, where both were to ring equally
+/// long: the gateway's end is told to both sides in the same words, and a station that
+/// gives up a moment earlier makes "cancelled" of "nobody answered" at the page.
+const RING_GRACE: Duration = Duration::from_secs(2);
 /// The subscription that the station asks of its own gateway.
 const HOME_EXPIRES: Duration = Duration::from_secs(3600);
 
@@ -41,6 +46,8 @@ pub struct Plan {
     pub gateway: Option<(gateway::Settings, HomeAccount)>,
     /// Accounts at other servers.
     pub accounts: Vec<kandy::Settings>,
+    /// Those whose TURN credentials are for the ICE servers of the sessions.
+    pub turn: BTreeSet<AccountId>,
     /// The page's bell button presses the panel's bell: for a simulated panel.
     pub bell_on_page: bool,
     /// Camera, sound and sessions.
@@ -103,6 +110,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         Some((mut settings, home)) => {
             let tasks = Tasks::new();
             let secure = !matches!(settings.tls, gateway::Tls::Off);
+            outlast(&mut plan.call.ring, settings.ring_time);
             settings.bell = plan.bell_on_page.then(|| page_bell(inbox.clone(), &tasks));
             let gateway = Gateway::bind(settings, tasks.clone())
                 .await
@@ -114,6 +122,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     };
     let address = gateway.as_ref().map(|(gateway, _)| gateway.page_addr());
 
+    let ice = plan.media.rtc.ice.clone();
     let media_tasks = Tasks::new();
     let (media, media_orders) = mpsc::channel(station::ORDERS);
     let engine = start_media(plan.media, &inbox, &media_tasks)?;
@@ -125,8 +134,11 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         let user = Address::new(settings.user.as_str());
         plan.call.users.insert(account.clone(), user);
         let tasks = Tasks::new();
-        let client = kandy::Client::new(settings, inbox.clone(), tasks.clone())
+        let mut client = kandy::Client::new(settings, inbox.clone(), tasks.clone())
             .with_context(|| format!("the account '{account}'"))?;
+        if plan.turn.contains(&account) {
+            client = client.with_turn(ice.clone());
+        }
         let (orders, queue) = mpsc::channel(station::ORDERS);
         accounts.insert(account, orders);
         clients.push((client, queue, tasks));
@@ -176,6 +188,15 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     service::tell_up();
     supervisor.run(stop).await?;
     Ok(())
+}
+
+/// Lets the gateway be the one that ends what rings as long as it lets calls ring.
+fn outlast(ring: &mut [RingStep], gateway: Duration) {
+    for step in ring {
+        if step.time.abs_diff(gateway) < RING_GRACE {
+            step.time = gateway + RING_GRACE;
+        }
+    }
 }
 
 fn start_media(
@@ -273,5 +294,25 @@ async fn tell(report: Report, ready: Ready, mut news: mpsc::Receiver<News>, task
             }
             News::Tone(tone) => report.tone(tone).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::outlast;
+    use crate::call::RingStep;
+
+    #[test]
+    fn of_equal_ring_times_the_gateways_is_over_first_and_others_stay() {
+        let step = |seconds| RingStep {
+            targets: Vec::new(),
+            time: Duration::from_secs(seconds),
+        };
+        let mut ring = [step(20), step(59), step(60), step(61), step(90)];
+        outlast(&mut ring, Duration::from_secs(60));
+        let times = ring.map(|step| step.time.as_secs());
+        assert_eq!(times, [20, 62, 62, 62, 90]);
     }
 }

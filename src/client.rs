@@ -24,7 +24,7 @@
 //!     devices: Devices::Simulated,
 //!     rtc: Default::default(),
 //! })?;
-//! let call = client.make("bob", Wish { receive_video: true, send_video: true }).await;
+//! let call = client.make("bob", Wish { audio: true, receive_video: true, send_video: true }).await;
 //! while let Some(event) = client.event().await {
 //!     match event {
 //!         Event::Receive { call, .. } => client.answer(&call, client.defaults()).await,
@@ -233,6 +233,16 @@ impl Client {
     /// Takes it off hold.
     pub async fn unhold(&self, call: &CallId) {
         self.ask(Request::Unhold(call.clone())).await;
+    }
+
+    /// Begins to send our picture in the middle of a call (`startVideo`).
+    pub async fn start_video(&self, call: &CallId) {
+        self.ask(Request::Video(call.clone(), true)).await;
+    }
+
+    /// Ceases to send it (`stopVideo`).
+    pub async fn stop_video(&self, call: &CallId) {
+        self.ask(Request::Video(call.clone(), false)).await;
     }
 
     /// Silences our microphone towards the other end, or lets it speak again.

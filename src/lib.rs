@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod gateway;
+pub mod ice;
 pub mod media;
 pub mod panel;
 pub mod report;

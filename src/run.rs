@@ -11,6 +11,7 @@ use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
 use crate::call::{self, AccountId, View};
 use crate::config::checked::{self, CameraSource, Checked, HOME, PanelKind};
 use crate::gateway;
+use crate::ice;
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
 use crate::media::sound::SoundSettings;
@@ -73,6 +74,12 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         gateway: config
             .gateway
             .map(|gateway| home_gateway(gateway, &config.station)),
+        turn: config
+            .accounts
+            .iter()
+            .filter(|account| account.turn_credentials)
+            .map(|account| account.id.clone())
+            .collect(),
         accounts: config.accounts.into_iter().map(account).collect(),
         bell_on_page: false,
         media: MediaPlan {
@@ -87,7 +94,10 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
                 capture: config.sound.capture,
                 playback: config.sound.playback,
             },
-            rtc: engine::Settings::default(),
+            rtc: engine::Settings {
+                ice: ice::Servers::new(config.call.ice),
+                ..engine::Settings::default()
+            },
         },
         view,
         panel,

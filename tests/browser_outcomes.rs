@@ -53,19 +53,16 @@ async fn nobody_answers_and_both_are_told() -> Result<()> {
         let alice = scene.peer(ALICE, &Options::new(Generation::Three)).await?;
         scene.station.mark();
         scene.station.panel("press bell").await?;
-        let ended = scene.ended().await?;
-        let code = &ended["code"];
-        ensure!(
-            code == "480" || code == "487",
-            "not an unanswered call: {ended}"
-        );
+        // Both ring for 3 s, but the station leaves the end to the gateway, which tells
+        // both sides the same.
+        check_code(&scene.ended().await?, "480")?;
         let call = alice.wait_state("ENDED").await?;
         // A busy machine may look only after the ringing.
         ensure!(
             call["history"][0]["state"] == "RINGING",
             "it did not ring: {call}"
         );
-        check_code(&alice.last_step().await?, code.as_str().unwrap_or_default())?;
+        check_code(&alice.last_step().await?, "480")?;
         scene.station.wait_state("RINGING").await?;
         Ok(())
     })

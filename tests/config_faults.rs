@@ -135,8 +135,16 @@ fn each_mistake_has_its_sentence() {
             "22:9: call.ring_step[8].ring[0]: at most 8 steps can follow each other",
         ),
         (
-            &one_user("[call]\nreceive_video = 'no'"),
-            "6:17: call.receive_video: must be true or false, is a string",
+            &one_user("[call.defaults]\nvideo = 'no'"),
+            "6:9: call.defaults.video: must be true or false, is a string",
+        ),
+        (
+            &one_user("[[call.ice_server]]\nurl = 'https://turn.example.org'"),
+            "6:7: call.ice_server[0].url: 'https://turn.example.org' is not stun:HOST:PORT or turn:HOST:PORT?transport=udp",
+        ),
+        (
+            &one_user("[[call.ice_server]]\nurl = 'turn:t.example'\nusername = 'door'"),
+            "5:1: call.ice_server[0].password_file: is missing; name a file of mode 0600 that holds the password",
         ),
         (
             &one_user("[call]\nmax_call_s = -1"),

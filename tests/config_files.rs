@@ -35,6 +35,7 @@ fn the_full_example_is_right_and_means_what_it_says() {
     assert_eq!(checked.call.ring[0].time, Duration::from_secs(60));
     assert_eq!(checked.call.max_call, Duration::from_secs(1800));
     let wish = Wish {
+        audio: true,
         send_video: true,
         receive_video: false,
     };

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use gateway_bench::{Bench, PATIENCE};
 
 const VIDEO: Wish = Wish {
+    audio: true,
     receive_video: true,
     send_video: true,
 };

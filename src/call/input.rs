@@ -59,6 +59,8 @@ pub struct Target {
 /// (`isAudioEnabled`, `isVideoEnabled`, `sendInitialVideo`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
+    /// Offer or accept sound, both ways.
+    pub audio: bool,
     /// Offer or accept to receive video.
     pub receive_video: bool,
     /// Send our own picture from the start.
@@ -126,6 +128,8 @@ pub enum Request {
     Hold(CallId),
     /// Take it off hold.
     Unhold(CallId),
+    /// Send our picture (`true`), or no longer: both are offered to the other end.
+    Video(CallId, bool),
     /// Silence our microphone towards the other end (`true`), or let it speak again.
     Mute(CallId, bool),
     /// Send these digits to the other end (DTMF).

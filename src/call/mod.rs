@@ -80,6 +80,7 @@ impl Default for Settings {
             users: BTreeMap::new(),
             ring: Vec::new(),
             wish: Wish {
+                audio: true,
                 receive_video: false,
                 send_video: true,
             },
@@ -188,6 +189,9 @@ impl Calls {
             Request::Make(make) => return self.make(make, now, out),
             Request::Answer(id, wish) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.answer(wish, cx));
+            }
+            Request::Video(id, on) => {
+                return self.with_named_call(&id, now, out, |call, cx| call.video(on, cx));
             }
             Request::Mute(id, on) => {
                 return self.with_named_call(&id, now, out, |call, cx| call.mute(on, cx));

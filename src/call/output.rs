@@ -61,6 +61,8 @@ pub enum MediaOrder {
         /// Hold (`true`) or take back (`false`).
         hold: bool,
     },
+    /// From the next offer on our picture is sent, or is not.
+    Picture(bool),
     /// Answer the peer's new offer over the same sessions.
     Reanswer(Sdp),
     /// Let media through, or stop it at the source.

@@ -23,6 +23,8 @@ pub(super) struct Talking {
     exchange: Exchange,
     /// Hold (`true`) or take back, as soon as the exchange is over.
     next: Option<bool>,
+    /// Our picture is to come or to go, as soon as the exchange is over.
+    picture: Option<bool>,
     /// The peer's offer that crossed ours.
     crossed: Option<Option<Sdp>>,
 }
@@ -76,6 +78,7 @@ impl Talking {
             held_by_peer: false,
             exchange,
             next: None,
+            picture: None,
             crossed: None,
         }
     }
@@ -251,6 +254,23 @@ impl Call {
         self.next_change(cx);
     }
 
+    /// Begins or ceases to send our picture, as soon as the change under way is over.
+    pub(super) fn video(&mut self, on: bool, cx: &mut Cx<'_>) {
+        let Stage::Talking(talking) = &mut self.stage else {
+            self.error(
+                "call:6",
+                "the picture of an answered call alone can change",
+                cx,
+            );
+            return;
+        };
+        let last = talking.picture.unwrap_or(self.wish.send_video);
+        if last != on {
+            talking.picture = Some(on);
+            self.next_change(cx);
+        }
+    }
+
     pub(super) fn update_timed_out(&mut self, cx: &mut Cx<'_>) {
         let message = "the other side did not answer the change of media";
         self.change_failed(
@@ -326,13 +346,33 @@ impl Call {
             return self.take_offer(offer, cx);
         }
         let Some(hold) = talking.next.take() else {
-            return;
+            return self.change_picture(cx);
         };
         if hold != talking.held_by_us {
             talking.exchange = Exchange::Offering { hold };
             cx.media(&talking.leg, MediaOrder::Reoffer { hold });
             self.timers.start(Timer::Update, cx.now + UPDATE);
+        } else {
+            self.change_picture(cx);
         }
+    }
+
+    /// Offers what was wished of our picture; one that goes stops at once.
+    fn change_picture(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Talking(talking) = &mut self.stage else {
+            return;
+        };
+        let Some(on) = talking.picture.take() else {
+            return;
+        };
+        let hold = talking.held_by_us;
+        talking.exchange = Exchange::Offering { hold };
+        self.wish.send_video = on;
+        self.timers.start(Timer::Update, cx.now + UPDATE);
+        let leg = talking.leg.clone();
+        self.settle(cx);
+        cx.media(&leg, MediaOrder::Picture(on));
+        cx.media(&leg, MediaOrder::Reoffer { hold });
     }
 
     fn update_refused(&mut self, retry_after: Option<Duration>, failure: Failure, cx: &mut Cx<'_>) {
@@ -346,7 +386,12 @@ impl Call {
         talking.exchange = Exchange::Idle;
         match retry_after {
             Some(delay) => {
-                talking.next = talking.next.or(Some(hold));
+                if hold == talking.held_by_us {
+                    // It was the picture that changed.
+                    talking.picture = talking.picture.or(Some(self.wish.send_video));
+                } else {
+                    talking.next = talking.next.or(Some(hold));
+                }
                 self.timers.start(Timer::Retry, cx.now + delay);
                 // Our wish waits for the timer; only the peer's offer goes on now.
                 if let Some(offer) = talking.crossed.take() {

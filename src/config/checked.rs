@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::call::{AccountId, Address, RingStep, Wish};
+use crate::ice;
 use crate::secret::Secret;
 
 /// The account at the embedded gateway has this name in ring plans and logs.
@@ -39,7 +40,7 @@ pub struct Station {
 }
 
 /// `[call]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// Whom the bell rings, step by step; at least one step with at least one of
     /// them.
@@ -48,6 +49,8 @@ pub struct Call {
     pub max_call: Duration,
     /// Media of a call that names none.
     pub wish: Wish,
+    /// STUN and TURN servers.
+    pub ice: Vec<ice::Server>,
 }
 
 /// `[[account]]`: a login at a Kandy Link service.
@@ -67,6 +70,8 @@ pub struct Account {
     pub expires: Duration,
     /// A certificate authority to trust besides the public ones, PEM.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// Its TURN credentials are for the ICE servers.
+    pub turn_credentials: bool,
 }
 
 /// `[gateway]`

@@ -14,7 +14,7 @@ use super::fault::nearest;
 use super::people::Server;
 use super::raw::{At, Table, meant, short};
 use super::ring::ring_plan;
-use super::servers;
+use super::servers::{self, ice_servers};
 use crate::call::Wish;
 
 /// Reads every section.
@@ -39,7 +39,7 @@ pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Check
     }
     let checked = Checked {
         station: station(&mut file.table("station")),
-        call: call(&mut file.table("call"), &servers),
+        call: call(&mut file.table("call"), &servers, around),
         accounts,
         gateway,
         camera: camera(&mut file.table("camera"), &around.directory),
@@ -63,17 +63,26 @@ fn station(table: &mut Table<'_, '_>) -> Station {
     Station { name }
 }
 
-fn call(table: &mut Table<'_, '_>, servers: &[Server]) -> Call {
+fn call(table: &mut Table<'_, '_>, servers: &[Server], around: &Surroundings) -> Call {
     let call = Call {
         ring: ring_plan(table, servers),
         max_call: seconds(table, "max_call_s", 30..=14_400, 1800),
-        wish: Wish {
-            send_video: flag(table, "send_initial_video", true),
-            receive_video: flag(table, "receive_video", false),
-        },
+        wish: defaults(&mut table.table("defaults")),
+        ice: ice_servers(table, around),
     };
     table.finish();
     call
+}
+
+/// `[call.defaults]`: the `callDefaults` of Kandy.js.
+fn defaults(table: &mut Table<'_, '_>) -> Wish {
+    let wish = Wish {
+        audio: flag(table, "audio", true),
+        receive_video: flag(table, "video", false),
+        send_video: flag(table, "send_initial_video", true),
+    };
+    table.finish();
+    wish
 }
 
 fn camera(table: &mut Table<'_, '_>, directory: &Path) -> Camera {

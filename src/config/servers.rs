@@ -8,6 +8,7 @@ use super::raw::{At, Table, short};
 use super::read::{flag, name, path, seconds};
 use super::{Surroundings, people, secrets};
 use crate::call::{AccountId, Address};
+use crate::ice;
 use crate::secret::Secret;
 
 /// Where the gateway listens unless told otherwise: every address of the machine.
@@ -283,6 +284,7 @@ pub(super) fn account(
         .text("websocket")
         .and_then(|at| origin(table, at, "wss", "ws"));
     let expires = seconds(table, "expires_s", 60..=86_400, 3600);
+    let turn_credentials = flag(table, "server_turn_credentials", false);
     let ca = path(table, "ca_file", around).and_then(|file| certificates(table, &file));
     table.finish();
 
@@ -313,8 +315,60 @@ pub(super) fn account(
         rest,
         expires,
         extra_ca_pem: ca,
+        turn_credentials,
     };
     Some((id, account))
+}
+
+/// The most servers for one call: each is asked by each session.
+const MOST_ICE_SERVERS: usize = 4;
+
+/// `[[call.ice_server]]`: help for media to find their way out of the house.
+pub(super) fn ice_servers(call: &mut Table<'_, '_>, around: &Surroundings) -> Vec<ice::Server> {
+    let mut servers = Vec::new();
+    for mut table in call.tables("ice_server") {
+        let url = required(
+            &mut table,
+            "url",
+            "such as \"stun:stun.example.org:3478\" or \"turn:turn.example.org:3478?transport=udp\"",
+        );
+        let username = table.text("username");
+        let login = username.and_then(|username| {
+            let password = secret(&mut table, around, false)?;
+            let username = username.value;
+            Some(ice::Login { username, password })
+        });
+        table.finish();
+        let Some(url) = url else { continue };
+        if !is_ice_url(&url.value) {
+            let what = format!(
+                "'{}' is not stun:HOST:PORT or turn:HOST:PORT?transport=udp",
+                short(&url.value)
+            );
+            table.note(&url, what);
+        } else if servers.len() == MOST_ICE_SERVERS {
+            let what = format!("at most {MOST_ICE_SERVERS} ICE servers are asked");
+            table.note(&url, what);
+        } else {
+            let url = url.value;
+            servers.push(ice::Server { url, login });
+        }
+    }
+    servers
+}
+
+/// `stun:HOST[:PORT]` or `turn:HOST[:PORT][?transport=udp]`.
+fn is_ice_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let (host, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let fits = match scheme {
+        "stun" => query.is_empty(),
+        "turn" => matches!(query, "" | "transport=udp"),
+        _ => false,
+    };
+    fits && is_host(host)
 }
 
 fn required(table: &mut Table<'_, '_>, key: &'static str, help: &str) -> Option<At<String>> {

@@ -6,6 +6,7 @@
 
 pub mod options;
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,6 +99,7 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         call: call_settings(&options, &people),
         gateway: Some((gateway_settings(&options, &state, &people), people.home())),
         accounts: Vec::new(),
+        turn: BTreeSet::new(),
         bell_on_page: true,
         media: media_plan(&options),
         view,

@@ -32,7 +32,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{any, get, post, put};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -209,6 +209,7 @@ fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(rest::nothing)
         .route("/rest/{*path}", any(rest::nothing))
         .route("/notification/websocket/{channel}", get(notify::upgrade))
+        .layer(from_fn(reply::headers))
         .layer(from_fn_with_state(app.clone(), origin::kandy))
         .layer(map_response(no_store));
     let page = Router::new()
@@ -218,6 +219,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/ca.pem", get(page::ca))
         .fallback(page::file)
         .layer(from_fn_with_state(app.clone(), origin::own_page))
+        .layer(from_fn(reply::headers))
         .layer(from_fn_with_state(app.clone(), page::headers));
     page.merge(kandy).with_state(app)
 }

@@ -142,6 +142,12 @@ pub(super) async fn kandy(State(app): State<Arc<App>>, request: Request, next: N
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    // Nothing here goes by cookies; but a page whose requests are made "with
+    // credentials" is shown no reply without this.
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static("Retry-After"),

@@ -2,7 +2,9 @@
 //! (section 2).
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -79,6 +81,27 @@ pub(super) fn refused(family: Family, refusal: Refusal) -> Response {
         Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, status::INVALID_BODY, None),
     };
     failure(family, http, code, retry)
+}
+
+/// Bytes of a request's line and headers.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// Refuses requests whose line and headers are longer than [`MAX_HEADERS`], in the
+/// wrapper of their path.
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let line = request.uri().path_and_query();
+    let line = line.map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter();
+    // Each with its colon, blank and line end.
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if line + headers <= MAX_HEADERS {
+        return next.run(request).await;
+    }
+    let family = Family::of(request.uri().path());
+    let http = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    failure(family, http, status::BAD_REQUEST, None)
 }
 
 /// Success in the wrapper of `family`.

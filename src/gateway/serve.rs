@@ -25,8 +25,9 @@ use crate::tasks::Tasks;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Also the longest idle time between two requests of a connection.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// Request line and headers together; hyper's own least is 8 KiB.
-const MAX_HEADERS: usize = 16 * 1024;
+/// Request line and headers together, as hyper reads them before anybody can reply in
+/// the form of the path. [`super::reply::headers`] has the limit of the protocol.
+const MAX_HEADERS: usize = 64 * 1024;
 /// A client that takes nothing of its replies for this long is cut off.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// After a failed accept (no file descriptors left): time for some to come back.

@@ -196,6 +196,10 @@ impl LegTask {
                 let answer = self.leg.reanswer(&offer).await;
                 answer.map(|(answer, held)| Media::AnswerReady { answer, held })
             }
+            MediaOrder::Picture(on) => {
+                self.leg.set_picture(on);
+                return;
+            }
             MediaOrder::Flow(flow) => {
                 self.leg.set_flow(flow);
                 return;

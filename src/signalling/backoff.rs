@@ -25,6 +25,9 @@ pub const REFUSED: Duration = Duration::from_secs(300);
 /// The longest `Retry-After` that we believe: a typing error in a server must not
 /// silence a door for a day (our choice).
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+/// Over how long the clients of a server that says goodbye come back, at most: with a
+/// hundred of them about three a second (our choice).
+pub const SCATTER: Duration = Duration::from_secs(30);
 
 /// How the latest attempt failed, as far as the next delay depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum Cause {
     Told(Duration),
     /// The server refuses our login (401, 403).
     Refused,
+    /// The server goes down and has told all its clients at this moment.
+    Leaving,
 }
 
 /// The schedule of one thing that is tried again and again.
@@ -62,6 +67,7 @@ impl Backoff {
             Cause::Trouble => climbing,
             Cause::Told(delay) => delay.min(LONGEST_RETRY_AFTER).max(climbing) + spread(rng),
             Cause::Refused => REFUSED + spread(rng),
+            Cause::Leaving => rng.random_range(Duration::ZERO..=SCATTER.min(self.cap)),
         }
     }
 

@@ -36,6 +36,15 @@ pub(super) fn required_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u64
     seconds(from)?.ok_or_else(|| serde::de::Error::custom("expected seconds"))
 }
 
+/// A truth value, or the text of one; anything else is no.
+pub(super) fn truth<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Bool(truth) => truth,
+        Value::String(text) => text.trim().eq_ignore_ascii_case("true"),
+        _ => false,
+    })
+}
+
 /// A list; `null` is the empty one.
 pub(super) fn list<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
 where
@@ -52,10 +61,12 @@ mod tests {
     #[test]
     fn a_subscription_of_an_application_that_mixes_texts_and_numbers_is_understood() {
         let body = r#"{"subscribeRequest":{"expires":"3600","service":["call"],"localization":null,
-            "notificationType":null,"supported":null,"forceLogOut":true,"clientCorrelator":7}}"#;
+            "useTurn":"true","notificationType":null,"supported":null,"forceLogOut":true,
+            "clientCorrelator":7}}"#;
         let body: Subscription = serde_json::from_str(body).unwrap();
         let request = body.subscribe_request;
         assert_eq!(request.expires, 3600);
+        assert!(request.use_turn);
         assert_eq!(request.force_log_out.as_deref(), Some("true"));
         assert_eq!(request.client_correlator.as_deref(), Some("7"));
         let nonsense = r#"{"subscribeRequest":{"expires":"soon","service":["call"]}}"#;

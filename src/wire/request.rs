@@ -20,12 +20,13 @@ pub struct SubscribeRequest {
     #[serde(deserialize_with = "lenient::required_seconds")]
     pub expires: u64,
     /// `call`, `IM`, `Presence`.
+    #[serde(default, deserialize_with = "lenient::list")]
     pub service: Vec<String>,
     /// `English_US`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub localization: String,
     /// Whether TURN credentials are wanted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::truth")]
     pub use_turn: bool,
     /// `WebSocket`.
     #[serde(default, deserialize_with = "lenient::text")]

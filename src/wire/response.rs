@@ -38,8 +38,10 @@ pub struct SubscribeReply {
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionParams {
     /// Seconds; renewal is timed from this.
+    #[serde(deserialize_with = "lenient::required_seconds")]
     pub expires: u64,
     /// Granted services.
+    #[serde(default, deserialize_with = "lenient::list")]
     pub service: Vec<String>,
     /// `WebSocket`.
     #[serde(default)]

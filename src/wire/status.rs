@@ -16,6 +16,8 @@ pub const INTERNAL_ERROR: i32 = 26;
 pub const NO_SUBSCRIPTION: i32 = 39;
 /// The call session does not exist (any more).
 pub const NO_SESSION: i32 = 42;
+/// The user was logged out on purpose, for another client of the account.
+pub const FORCED_LOG_OUT: i32 = 44;
 /// Session not found or expired: reply to GET of a call.
 pub const SESSION_EXPIRED: i32 = 47;
 /// Two offers crossed; `retryAfter` says when to try again.

@@ -83,6 +83,7 @@ class Peer {
     remoteAnswer(text, { first, offer }) { return text; }
     isHoldOffer(text) { throw new Error('each generation has its own'); }
     async incoming(call) {}
+    socketClosed(socket, code) {}
     endQuery() { return ''; }
     endBody() { return undefined; }
 
@@ -149,6 +150,7 @@ class Peer {
             socket.onerror = () => reject(new Error('the WebSocket cannot be opened'));
         });
         socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
+        socket.onclose = ({ code }) => this.socketClosed(socket, code);
         this.socket = socket;
         this.ping();
     }
@@ -162,10 +164,19 @@ class Peer {
         }
     }
 
+    /** The network takes the socket away; nobody is told. */
+    async drop() {
+        const { socket } = this;
+        socket.onmessage = null;
+        socket.close();
+        await measure.until('the end of the socket', () => socket.readyState === WebSocket.CLOSED);
+    }
+
     async disconnect() {
         clearInterval(this.pinging);
         for (const call of this.calls) call.finish('9900', 'disconnected');
         await this.request('DELETE', this.subscription);
+        this.gone = true;
         this.socket.close();
     }
 

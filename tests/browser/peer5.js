@@ -37,6 +37,13 @@ class Peer5 extends Peer {
         await this.control(call, { type: 'ringing' });
     }
 
+    /** Comes back at once, to the same URL, unless the server said not to. */
+    socketClosed(socket, code) {
+        if (socket === this.socket && code !== 1000 && !this.gone) {
+            this.openSocket().catch(() => {});
+        }
+    }
+
     isHoldOffer(text) {
         return sdp.media(text)
             .filter((section) => sdp.port(section) !== 0)

@@ -76,7 +76,7 @@ async fn guessing_is_slowed_down_even_for_the_right_password() {
 }
 
 #[tokio::test]
-async fn any_page_may_use_the_kandy_routes_or_only_those_of_the_settings() {
+async fn r10_1_any_page_may_use_the_kandy_routes_or_only_those_of_the_settings() {
     let bench = Bench::start().await;
     let preflight = |bench: &Bench, origin: &'static str| {
         bench
@@ -98,6 +98,11 @@ async fn any_page_may_use_the_kandy_routes_or_only_those_of_the_settings() {
     assert_eq!(refused.status(), 401);
     let origin = &refused.headers()["access-control-allow-origin"];
     assert_eq!(origin, "https://app.example.org");
+    // A page whose requests are made "with credentials" may read them as well.
+    for reply in [&response, &refused] {
+        let credentials = &reply.headers()["access-control-allow-credentials"];
+        assert_eq!(credentials, "true");
+    }
     bench.stop().await;
 
     let mut settings = settings();

@@ -97,7 +97,8 @@ async fn paths_that_climb_hide_or_split_lead_nowhere() {
 async fn headers_without_end_and_json_without_bottom_are_refused() {
     let bench = Bench::start().await;
     let mut stream = connect(&bench).await;
-    let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(20 * 1024));
+    let long = "x".repeat(20 * 1024);
+    let long = format!("GET / HTTP/1.1\r\nconnection: close\r\nx: {long}\r\n\r\n");
     stream.write_all(long.as_bytes()).await.unwrap();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 431"));
 

@@ -1,6 +1,6 @@
 //! What is too large, too much, or makes no sense.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::gateway_bench::{Bench, SDP, settings, subscription};
 
@@ -41,6 +41,33 @@ async fn a_body_that_is_too_long_is_refused_in_the_wrapper_of_its_path() {
         let (status, reply) = alice.send(method, path, Some(json!([]))).await;
         assert_eq!(status, 400, "{path}");
         assert_eq!(reply, json!({ wrapper: { "statusCode": 5 } }));
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn headers_that_are_too_long_are_refused_in_the_wrapper_of_their_path() {
+    let bench = Bench::start().await;
+    let user = "/rest/version/1/user/alice@demo.local";
+    for (path, wrapper) in [
+        ("/subscription", "subscribeResponse"),
+        ("/callControl", "callControlResponse"),
+        ("/calldisposition", "callDispositionResponse"),
+    ] {
+        for (length, http) in [(12, 400), (17, 431)] {
+            let request = bench.http.post(bench.url(&format!("{user}{path}")));
+            let request = request
+                .basic_auth("alice@demo.local", Some("alice"))
+                .header("origin", "https://app.example.org")
+                .header("x-long", "x".repeat(length * 1024))
+                .body("{}");
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), http, "{path}");
+            let origin = &response.headers()["access-control-allow-origin"];
+            assert_eq!(origin, "https://app.example.org");
+            let reply: Value = response.json().await.unwrap();
+            assert!(reply[wrapper]["statusCode"].is_u64(), "{path}: {reply}");
+        }
     }
     bench.stop().await;
 }

@@ -42,7 +42,7 @@ async fn a_call_is_answered_and_the_callee_ends_it_without_a_reason() {
 }
 
 #[tokio::test]
-async fn the_caller_learns_of_ringing_once_and_the_answer_brings_the_sdp() {
+async fn r5_3_the_caller_learns_of_ringing_once_and_the_answer_brings_the_sdp() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;
@@ -71,7 +71,7 @@ async fn the_caller_learns_of_ringing_once_and_the_answer_brings_the_sdp() {
 }
 
 #[tokio::test]
-async fn a_callee_that_never_says_ringing_is_taken_to_ring_after_a_second() {
+async fn r10_6_a_callee_that_never_says_ringing_is_taken_to_ring_after_a_second() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;
@@ -135,7 +135,7 @@ async fn unknown_and_offline_users_are_told_apart() {
 }
 
 #[tokio::test]
-async fn nobody_answers() {
+async fn r10_9_nobody_answers() {
     let mut settings = settings();
     settings.ring_time = Duration::from_millis(300);
     let bench = Bench::with(settings).await;
@@ -152,7 +152,7 @@ async fn nobody_answers() {
 }
 
 #[tokio::test]
-async fn every_client_of_the_callee_rings_and_those_that_lost_are_told() {
+async fn r10_7_every_client_of_the_callee_rings_and_those_that_lost_are_told() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut phone = bench.session("alice").await;
@@ -176,7 +176,7 @@ async fn every_client_of_the_callee_rings_and_those_that_lost_are_told() {
 }
 
 #[tokio::test]
-async fn hold_goes_over_and_the_second_offer_at_a_time_is_glare() {
+async fn r5_7_hold_goes_over_and_the_second_offer_at_a_time_is_glare() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;

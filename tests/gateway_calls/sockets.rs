@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::gateway_bench::{Bench, SDP, Socket, settings, subscription, talk};
 
 #[tokio::test]
-async fn what_happened_while_the_socket_was_away_comes_in_order_on_the_next() {
+async fn r10_4_what_happened_while_the_socket_was_away_comes_in_order_on_the_next() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;
@@ -26,7 +26,7 @@ async fn what_happened_while_the_socket_was_away_comes_in_order_on_the_next() {
 }
 
 #[tokio::test]
-async fn a_second_socket_takes_the_channel_over() {
+async fn r10_4_a_second_socket_takes_the_channel_over() {
     let bench = Bench::start().await;
     let mut alice = bench.session("alice").await;
     let door = bench.session("door").await;
@@ -39,7 +39,7 @@ async fn a_second_socket_takes_the_channel_over() {
 }
 
 #[tokio::test]
-async fn nonsense_in_a_frame_is_ignored_and_a_ping_is_not_answered() {
+async fn r10_3_nonsense_in_a_frame_is_ignored_and_a_ping_is_not_answered() {
     let bench = Bench::start().await;
     let mut alice = bench.session("alice").await;
     let door = bench.session("door").await;
@@ -74,7 +74,7 @@ async fn a_frame_of_a_mebibyte_costs_the_sender_its_socket_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_not_renewed_ends_with_gone() {
+async fn r10_9_a_subscription_that_is_not_renewed_ends_with_gone() {
     let mut settings = settings();
     let short = Duration::from_secs(1);
     settings.grant_expires = short..=short;
@@ -114,7 +114,7 @@ async fn force_log_out_ends_the_users_other_subscriptions() {
 }
 
 #[tokio::test]
-async fn a_subscription_is_renewed_and_ended_by_id_and_by_correlator() {
+async fn r10_2_a_subscription_is_renewed_and_ended_by_id_and_by_correlator() {
     let bench = Bench::start().await;
     let mut body = subscription(3600);
     body["subscribeRequest"]["clientCorrelator"] = json!("my-tablet");

@@ -48,7 +48,7 @@ async fn a_call_is_made_rings_is_answered_and_ended_by_us() {
 }
 
 #[tokio::test]
-async fn the_other_end_ends_the_call() {
+async fn r11_5_the_other_end_ends_the_call() {
     let mut station = Station::connect().await;
     station.up("b").await;
     station.server.notify(
@@ -61,7 +61,7 @@ async fn the_other_end_ends_the_call() {
 }
 
 #[tokio::test]
-async fn a_call_arrives_rings_is_answered_and_ended_by_them() {
+async fn r11_1_a_call_arrives_rings_is_answered_and_ended_by_them() {
     let mut station = Station::connect().await;
     let incoming = station.called("L7").await;
     assert_eq!(incoming.from, Address::new("bob@demo.local"));
@@ -139,7 +139,7 @@ async fn updates_go_both_ways() {
 }
 
 #[tokio::test]
-async fn crossing_updates_name_the_delay() {
+async fn r5_7_crossing_updates_name_the_delay() {
     let mut station = Station::connect().await;
     station.up("b").await;
     let glare = json!({"callControlResponse": {"statusCode": 49, "retryAfter": 2}});
@@ -223,7 +223,7 @@ async fn a_refused_call_says_why() {
 }
 
 #[tokio::test]
-async fn a_repeated_notification_counts_once() {
+async fn r11_2_a_repeated_notification_counts_once() {
     let mut station = Station::connect().await;
     station.start("b", "bob@demo.local").await;
     assert_eq!(station.signal("b").await, Signal::Started);
@@ -242,8 +242,41 @@ async fn a_repeated_notification_counts_once() {
     station.stop().await;
 }
 
+/// 5.13, 6.4: what belongs to transfer and join is ignored; an offer of whoever took
+/// the call over is an offer.
 #[tokio::test]
-async fn another_device_answers() {
+async fn r5_13_forwards_and_transfers_at_the_far_end_are_survived() {
+    let mut station = Station::connect().await;
+    station.up("b").await;
+    for kind in [
+        "trying",
+        "accepted",
+        "sessionComplete",
+        "sessionFail",
+        "startCallReplace",
+        "IceCandidate",
+        "callReplaced",
+    ] {
+        let params = json!({"sessionData": "L1", "sdp": "x", "statusCode": "200"});
+        station.server.notify(kind, params);
+    }
+    let params = json!({"sessionData": "L1", "sdp": "carol's offer"});
+    let mut moved = notification("startCallUpdate", "moved", params);
+    let parties = &mut moved["notificationMessage"]["callNotificationParams"];
+    parties["remoteDisplayNumber"] = json!("carol@demo.local");
+    parties["remoteName"] = json!("Carol");
+    station.server.send(moved.to_string());
+    let offered = Signal::UpdateOffered(Some(Sdp::new("carol's offer")));
+    assert_eq!(station.signal("b").await, offered);
+    station
+        .order("b", SignalOrder::Respond(Sdp::new("answer")))
+        .await;
+    station.server.request("respondCallUpdate").await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn r6_4_another_device_answers() {
     let mut station = Station::connect().await;
     let leg = station.called("L7").await.leg;
     station
@@ -257,7 +290,7 @@ async fn another_device_answers() {
 }
 
 #[tokio::test]
-async fn an_audit_finds_that_the_call_is_over() {
+async fn r11_3_an_audit_finds_that_the_call_is_over() {
     let mut station = Station::connect().await;
     station.up("b").await;
     let unknown = json!({"callControlResponse": {"statusCode": 42}});

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorstation::call::{Connection, Input, Sdp, Signal};
+use doorstation::call::{Connection, Input, Sdp, Signal, SignalOrder};
+use doorstation::ice;
 use doorstation::secret::Secret;
 use doorstation::signalling::kandy::{Client, Login};
 use doorstation::tasks::Tasks;
@@ -14,7 +15,7 @@ use crate::server::{Server, notification};
 use crate::station::Station;
 
 #[tokio::test]
-async fn it_logs_in_opens_its_socket_and_pings() {
+async fn r11_1_r11_2_it_logs_in_opens_its_socket_and_pings() {
     let station = Station::connect().await;
     let subscribe = station.server.request("subscribe").await;
     assert_eq!(
@@ -76,6 +77,64 @@ async fn a_bearer_token_is_on_requests_and_on_the_socket() {
         "/notification/websocket/C1?access_token=t0ken%2B%2F%3D"
     );
     station.stop().await;
+}
+
+/// 3.1: asked for only where they are wanted; each renewal may bring new ones, and a
+/// call begins with the latest.
+#[tokio::test]
+async fn turn_credentials_are_asked_for_and_kept_up_to_date() {
+    let servers = ice::Servers::new(vec![ice::Server {
+        url: "turn:turn.example:3478".to_owned(),
+        login: None,
+    }]);
+    let mut station = Station::new().await;
+    let granted = |name: &str| {
+        json!({"subscribeResponse": {"statusCode": 0, "subscription": "/sub/1",
+            "subscriptionParams": {"expires": 3600, "service": ["call"],
+                "notificationChannel": "/notification/websocket/C1", "turnActive": "true",
+                "turnCredentials": {"username": name, "password": "p"}}}})
+    };
+    station.server.reply("subscribe", 200, granted("first"));
+    station.server.reply("subscribe", 200, granted("second"));
+    station.run_turn(servers.clone());
+    station.until_connected().await;
+    let subscribe = station.server.request("subscribe").await;
+    assert_eq!(subscribe.body["subscribeRequest"]["useTurn"], true);
+    let user = || {
+        let [server] = servers.current().try_into().unwrap();
+        let login: ice::Login = server.login.unwrap();
+        login.username
+    };
+    assert_eq!(user(), "first");
+    let gone = json!({"notificationMessage": {"eventType": "gone", "eventId": "g"}});
+    station.server.send(gone.to_string());
+    station.until_connected().await;
+    assert_eq!(user(), "second");
+    station.stop().await;
+}
+
+/// 8.1: `authentication.subscription` and `authentication.websocket` name a server each.
+#[tokio::test]
+async fn requests_and_notifications_may_have_servers_of_their_own() {
+    let mut station = Station::new().await;
+    let serving = Tasks::new();
+    let notifier = Server::plain(&serving).await;
+    let mut settings = station.settings();
+    settings.websocket = format!("ws://{}", notifier.address);
+    station.run_with(settings);
+    station.until_connected().await;
+    notifier.request("open").await;
+    let call = json!({"sessionData": "L7", "sdp": "offer", "actions": ["answer"]});
+    notifier.notify("call", call);
+    let Input::Incoming(call) = station.next().await else {
+        panic!("no call");
+    };
+    station.order(call.leg.as_str(), SignalOrder::Reject).await;
+    station.server.request("reject").await;
+    assert_eq!(station.server.count("open"), 0);
+    assert_eq!(notifier.count("subscribe") + notifier.count("reject"), 0);
+    station.stop().await;
+    serving.stop().await;
 }
 
 #[tokio::test]
@@ -164,7 +223,7 @@ async fn nobody_listening_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn a_broken_socket_is_opened_again_without_a_new_login_and_calls_go_on() {
+async fn r4_1_a_broken_socket_is_opened_again_without_a_new_login_and_calls_go_on() {
     let mut station = Station::connect().await;
     station.up("b").await;
     station.server.drop_socket();
@@ -203,7 +262,7 @@ async fn a_call_that_the_server_forgot_while_the_socket_was_away_is_over() {
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_a_gone_and_a_close_with_1000_lead_to_a_new_login() {
+async fn r11_1_a_refused_upgrade_a_gone_and_a_close_with_1000_lead_to_a_new_login() {
     let mut station = Station::connect().await;
     station.server.request("subscribe").await;
     station.server.refuse_upgrade(403);
@@ -221,7 +280,7 @@ async fn a_refused_upgrade_a_gone_and_a_close_with_1000_lead_to_a_new_login() {
 }
 
 #[tokio::test]
-async fn bad_frames_are_dropped_and_the_socket_lives_on() {
+async fn r11_2_bad_frames_are_dropped_and_the_socket_lives_on() {
     let mut station = Station::connect().await;
     let long = notification(
         "call",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use doorstation::call::{
     AccountId, Address, Connection, Incoming, Input, LegId, Sdp, Signal, SignalOrder, Target,
 };
+use doorstation::ice;
 use doorstation::secret::Secret;
 use doorstation::signalling::Order;
 use doorstation::signalling::kandy::{Client, Login, Settings};
@@ -75,6 +76,16 @@ impl Station {
     pub(crate) fn run_with(&mut self, settings: Settings) {
         let (orders, taken) = mpsc::channel(8);
         let client = Client::new(settings, self.inbox.clone(), self.tasks.clone()).unwrap();
+        self.tasks.spawn_draining("client", client.run(taken));
+        self.orders = Some(orders);
+    }
+
+    /// The same, with the server's TURN credentials for `servers`.
+    pub(crate) fn run_turn(&mut self, servers: ice::Servers) {
+        let (orders, taken) = mpsc::channel(8);
+        let (inbox, tasks) = (self.inbox.clone(), self.tasks.clone());
+        let client = Client::new(self.settings(), inbox, tasks).unwrap();
+        let client = client.with_turn(servers);
         self.tasks.spawn_draining("client", client.run(taken));
         self.orders = Some(orders);
     }

@@ -10,7 +10,7 @@ use crate::gateway_bench::{Bench, Next, SDP, Session, settings, talk};
 /// 6.1 to 6.3 and each row of 6.4, over a call with everything in it: every frame has
 /// what the SDKs read without a check.
 #[tokio::test]
-async fn r6_4_every_event_of_a_long_call_is_complete() {
+async fn r6_4_r10_5_every_event_of_a_long_call_is_complete() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut phone = bench.session("alice").await;

@@ -20,13 +20,14 @@
 //! | 6.1, 6.2, 6.3 | envelope, parties, session | here `r6_*` |
 //! | 6.4 | each event, and to whom | here `r6_4_*`; c `calls` (as the receiver) |
 //! | 6.5 | each end code | here `r6_5_*` |
-//! | 10.1 - 10.9 | a server's list | rows 2 to 6 above |
-//! | 11.1 | register, renew, come back | c `connection`; session's own tests |
-//! | 11.2 | ping, unknown events, repeats | c `connection`, `calls` |
-//! | 11.3 | audit every 25 to 30 s, 42 ends | c `calls`; legs' own tests |
-//! | 11.4 | complete SDP, two transports, port 0 | `rtc_loopback`, `rtc_chromium`, `browser_calls` |
-//! | 11.5 | `callEnd` at any time, media supervised | `call`'s own tests, `rtc_many`, `browser_calls` |
-//! | 11.6 | own hold | `rtc_loopback`, `browser_hold` |
+//! | 7.1 - 7.12 | descriptions, offered and answered | here `r7_*` (in text); `rtc_*`, `browser_*` (with media) |
+//! | 10.1 - 10.9 | a server's list | here and g: the tests whose name has the row |
+//! | 11.1 | register, renew, come back | c `r11_1_*`; session's own tests |
+//! | 11.2 | ping, unknown events, repeats | c `r11_2_*` |
+//! | 11.3 | audit every 25 to 30 s, 42 ends | c `r11_3_*`; legs' own tests |
+//! | 11.4 | complete SDP, two transports, port 0 | here `r7_1_*`, `r7_2_*`, `r7_12_r11_4_*` |
+//! | 11.5 | `callEnd` at any time, media supervised | c `r11_5_*`; here `r11_5_*`; `rtc_many` |
+//! | 11.6 | own hold | here `r7_5_r7_6_r11_6_*`; `rtc_loopback`, `browser_hold` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -36,3 +37,4 @@ mod gateway_bench;
 mod events;
 mod replies;
 mod requests;
+mod sdp;

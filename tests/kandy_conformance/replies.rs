@@ -9,7 +9,7 @@ const USER: &str = "/rest/version/1/user/alice@demo.local";
 /// 2, 10.1: every reply, whatever was asked, is JSON with an integer `statusCode` in
 /// the wrapper of its path, and may be read by a page of another origin.
 #[tokio::test]
-async fn r2_every_reply_is_json_in_its_wrapper_for_any_page() {
+async fn r2_r10_1_every_reply_is_json_in_its_wrapper_for_any_page() {
     let bench = Bench::start().await;
     let session = "/callControl/callSessions/unknown";
     for (method, path, wrapper, http, status) in [
@@ -95,7 +95,7 @@ async fn r1_anonymous_users_are_refused_as_bad_logins_are() {
 
 /// 3.1: the four members that the SDKs read, in the forms that they read.
 #[tokio::test]
-async fn r3_1_the_reply_has_what_the_sdks_read() {
+async fn r3_1_r10_2_the_reply_has_what_the_sdks_read() {
     let bench = Bench::start().await;
     let alice = bench.client("alice");
     let mut body = subscription(3600);

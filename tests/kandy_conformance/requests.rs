@@ -135,7 +135,7 @@ async fn r5_6_end_without_body_and_by_both_at_once() {
 
 /// 5.7: any text goes over untouched, also one that asks the other end to offer.
 #[tokio::test]
-async fn r5_7_an_offer_is_relayed_as_it_is() {
+async fn r5_7_r10_8_an_offer_is_relayed_as_it_is() {
     let bench = Bench::start().await;
     let mut alice = bench.session("alice").await;
     let mut door = bench.session("door").await;

@@ -11,11 +11,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("secret", &[]),
     ("tasks", &[]),
+    ("ice", &["secret"]),
     // Messages: shapes only.
     ("wire", &["secret"]),
     // Adapters: the core's types and the ground, never each other.
-    ("signalling", &["call", "clock", "secret", "tasks", "wire"]),
-    ("media", &["call", "clock", "tasks"]),
+    (
+        "signalling",
+        &["call", "clock", "ice", "secret", "tasks", "wire"],
+    ),
+    ("media", &["call", "clock", "ice", "tasks"]),
     // The panel maps views to the names of tones, and tells its lights to the report.
     (
         "panel",
@@ -28,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // A server of its own: it does not know the station's core.
     ("gateway", &["clock", "secret", "tasks", "wire"]),
-    ("config", &["call", "secret"]),
+    ("config", &["call", "ice", "secret"]),
     ("telemetry", &[]),
     ("story", &["call"]),
     ("supervisor", &["tasks"]),
@@ -49,7 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Calls without a station around them.
     (
         "client",
-        &["call", "media", "signalling", "station", "tasks"],
+        &["call", "ice", "media", "signalling", "station", "tasks"],
     ),
     // The composition root, its plans, and the command.
     (
@@ -59,6 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "gateway",
+            "ice",
             "media",
             "panel",
             "report",
@@ -78,6 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "gateway",
+            "ice",
             "media",
             "panel",
             "report",
@@ -96,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "gateway",
+            "ice",
             "media",
             "panel",
             "report",

@@ -29,11 +29,13 @@ pub const EVERYTHING: Flow = Flow {
 };
 
 pub const SEND: Wish = Wish {
+    audio: true,
     receive_video: false,
     send_video: true,
 };
 
 pub const WATCH: Wish = Wish {
+    audio: true,
     receive_video: true,
     send_video: true,
 };

@@ -189,3 +189,50 @@ fn a_call_that_was_muted_before_the_answer_begins_muted() {
     assert!(!bench.flow().microphone);
     assert!(bench.flow().speaker);
 }
+
+#[test]
+fn our_picture_goes_and_comes_by_offers_of_ours() {
+    let (mut bench, leg) = Bench::in_call();
+    let call = bench.calls.view().call.expect("up").id;
+    let offers = |bench: &Bench| {
+        let reoffer = |output: &&Output| {
+            matches!(
+                output,
+                Output::Media(_, MediaOrder::Reoffer { hold: false })
+            )
+        };
+        bench.out.iter().filter(reoffer).count()
+    };
+    for (n, on) in [false, true].into_iter().enumerate() {
+        bench.feed(Input::Asked(Request::Video(call.clone(), on)));
+        assert!(bench.has(&Output::Media(leg.clone(), MediaOrder::Picture(on))));
+        assert_eq!(bench.flow().picture, on);
+        bench.media(&leg, Media::OfferReady(sdp("picture")));
+        bench.signal(&leg, Signal::Responded(sdp("ok")));
+        bench.media(&leg, Media::AnswerApplied { held: false });
+        assert_eq!(offers(&bench), n + 1);
+        assert_eq!(bench.flow().picture, on);
+        assert!(bench.flow().microphone);
+    }
+    assert_eq!(bench.states(), [""; 0], "it stays IN_CALL");
+    // What is so already changes nothing.
+    bench.feed(Input::Asked(Request::Video(call, true)));
+    assert_eq!(offers(&bench), 2);
+}
+
+#[test]
+fn a_picture_that_crosses_the_peers_offer_is_offered_again() {
+    let (mut bench, leg) = Bench::in_call();
+    let call = bench.calls.view().call.expect("up").id;
+    bench.feed(Input::Asked(Request::Video(call, false)));
+    bench.media(&leg, Media::OfferReady(sdp("without 1")));
+    let refused = Signal::UpdateRefused {
+        retry_after: Some(Duration::from_secs(2)),
+        failure: failure("49"),
+    };
+    bench.signal(&leg, refused);
+    bench.wait(Duration::from_secs(2));
+    bench.media(&leg, Media::OfferReady(sdp("without 2")));
+    let orders = bench.signals(&leg);
+    assert_eq!(orders.last(), Some(&&SignalOrder::Update(sdp("without 2"))));
+}

@@ -58,9 +58,10 @@ fn any_leg() -> impl Strategy<Value = LegId> {
 fn any_request() -> impl Strategy<Value = Request> {
     let call = (1..4u32).prop_map(|n| CallId::new(format!("call-{n}")));
     let digits = Digits::parse("1#").expect("digits");
-    (call, 0..3u8).prop_map(move |(call, what)| match what {
+    (call, 0..5u8).prop_map(move |(call, what)| match what {
         0 => Request::SendDigits(call, digits.clone()),
-        what => Request::Mute(call, what == 1),
+        1 | 2 => Request::Video(call, what == 1),
+        what => Request::Mute(call, what == 3),
     })
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::codecs::Medium;
 use super::figures::Values;
-use super::line::{Line, opposite_setup};
+use super::line::{self, Line, opposite_setup};
 use super::plan::{Plan, Policy};
 use super::sdp::split::{Kind, session_text};
 use super::sdp::wire::{self, Shown};
@@ -55,6 +55,7 @@ impl Leg {
             pictures: context.pictures.codecs(),
             context,
             wish: Wish {
+                audio: false,
                 receive_video: false,
                 send_video: false,
             },
@@ -83,14 +84,17 @@ impl Leg {
     pub(crate) async fn offer(&mut self, wish: Wish) -> Result<Sdp, Error> {
         let began = clock::now();
         self.wish = wish;
-        let mut lines = vec![Line::offered(
-            "0".into(),
-            Medium::Audio,
-            Direction::SendRecv,
-        )];
+        let mut lines = Vec::new();
+        if wish.audio {
+            let direction = Direction::SendRecv;
+            lines.push(Line::offered("0".into(), Medium::Audio, direction));
+        }
         if wish.send_video && !self.pictures.is_empty() {
             let direction = Direction::new(true, wish.receive_video);
             lines.push(Line::offered("1".into(), Medium::Video, direction));
+        }
+        if lines.is_empty() {
+            return Err(Error::NoMedia);
         }
         let sessions = lines.iter().enumerate().filter_map(|(index, line)| {
             let medium = line.medium?;
@@ -115,7 +119,19 @@ impl Leg {
         if !self.lines.iter().any(Line::is_live) {
             return Err(Error::NoSession("offer with"));
         }
+        if let Some(index) = self.lines.iter().position(Line::is_new) {
+            let session = self.session(index, Medium::Video).await?;
+            self.lines[index].session = Some(session);
+        }
         self.offer_lines(hold).await
+    }
+
+    /// Our picture is part of the next offer, or is not. Where there never was a line
+    /// for it, one is added; a line that the far end rejected stays rejected.
+    pub(crate) fn set_picture(&mut self, on: bool) {
+        self.wish.send_video = on;
+        let filmed = !self.pictures.is_empty();
+        line::want_picture(&mut self.lines, self.wish, filmed);
     }
 
     async fn offer_lines(&mut self, hold: bool) -> Result<Sdp, Error> {
@@ -213,6 +229,14 @@ impl Leg {
         let offer = Description::parse(offer.as_str())?;
         tracing::debug!(?offer, "offer taken");
         let sections = offer.sections();
+        // The far end does not know a line of ours that it never answered.
+        while self.lines.len() > sections.len()
+            && self.lines.last().is_some_and(Line::is_unanswered)
+        {
+            if let Some(session) = self.lines.pop().and_then(|line| line.session) {
+                self.retire(session).await;
+            }
+        }
         if sections.len() < self.lines.len() {
             return Err(Error::Description(SdpError::Mismatch {
                 offered: sections.len(),
@@ -278,7 +302,7 @@ impl Leg {
         let usual = !held && !self.holding;
         let answers = join_all(self.lines.iter_mut().enumerate().map(|(index, line)| {
             let plan = plans[index];
-            async move { answer_line(line, offer, index, plan, usual).await }
+            async move { line.answer(offer, index, plan, usual).await }
         }))
         .await;
         answers.into_iter().collect::<Result<(), Error>>()?;
@@ -449,32 +473,4 @@ impl Leg {
         }
         Figures(self.values)
     }
-}
-
-async fn answer_line(
-    line: &mut Line,
-    offer: &Description,
-    index: usize,
-    plan: Plan,
-    usual: bool,
-) -> Result<(), Error> {
-    let (Some(session), Plan::Accept { direction, decoy }) = (&line.session, plan) else {
-        return Ok(());
-    };
-    let text = session_text(offer, index, SESSION_MID, Kind::Offer);
-    let text = session.answer(text, direction).await?;
-    let shown = Shown {
-        mid: &line.mid,
-        direction,
-        setup: line.setup.as_deref(),
-        decoy,
-    };
-    let section = wire::section_of(&text, shown)?;
-    let role = section.attribute("setup").map(str::to_owned);
-    line.learn_setup(role.as_deref());
-    line.shown = Some(section);
-    if usual || line.usual == Direction::Inactive {
-        line.usual = direction;
-    }
-    Ok(())
 }

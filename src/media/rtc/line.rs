@@ -1,8 +1,13 @@
 //! One m-line of a leg: live with a session, or rejected.
 
+use super::Error;
 use super::codecs::Medium;
-use super::sdp::{Direction, Section};
-use super::session::Session;
+use super::plan::Plan;
+use super::sdp::split::{Kind, session_text};
+use super::sdp::wire::{self, Shown};
+use super::sdp::{Description, Direction, Section};
+use super::session::{SESSION_MID, Session};
+use crate::call::Wish;
 
 /// One m-line, in the place that the first description gave it.
 pub(crate) struct Line {
@@ -50,8 +55,51 @@ impl Line {
         }
     }
 
+    /// It was added and never offered.
+    pub(crate) fn is_new(&self) -> bool {
+        self.session.is_none() && self.shown.is_none()
+    }
+
     pub(crate) fn is_live(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// It was offered, and the far end has not answered.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.session.is_some() && self.setup.is_none()
+    }
+
+    /// Answers m-line `index` of `offer` as planned; `usual`: nobody holds.
+    ///
+    /// # Errors
+    ///
+    /// When the session refuses the offer.
+    pub(crate) async fn answer(
+        &mut self,
+        offer: &Description,
+        index: usize,
+        plan: Plan,
+        usual: bool,
+    ) -> Result<(), Error> {
+        let (Some(session), Plan::Accept { direction, decoy }) = (&self.session, plan) else {
+            return Ok(());
+        };
+        let text = session_text(offer, index, SESSION_MID, Kind::Offer);
+        let text = session.answer(text, direction).await?;
+        let shown = Shown {
+            mid: &self.mid,
+            direction,
+            setup: self.setup.as_deref(),
+            decoy,
+        };
+        let section = wire::section_of(&text, shown)?;
+        let role = section.attribute("setup").map(str::to_owned);
+        self.learn_setup(role.as_deref());
+        self.shown = Some(section);
+        if usual || self.usual == Direction::Inactive {
+            self.usual = direction;
+        }
+        Ok(())
     }
 
     /// Takes the session out: the line is rejected from now on.
@@ -77,4 +125,26 @@ pub(crate) fn opposite_setup(theirs: &str) -> &'static str {
     } else {
         "passive"
     }
+}
+
+/// Our picture is part of the next offer, or is not. Where there never was a line for it
+/// and something is `filmed`, one is added; a line that the far end rejected stays so.
+pub(crate) fn want_picture(lines: &mut Vec<Line>, wish: Wish, filmed: bool) {
+    let mut videos = lines.iter_mut();
+    match videos.find(|line| line.medium == Some(Medium::Video)) {
+        Some(line) => line.usual = Direction::new(wish.send_video, line.usual.receives()),
+        None if wish.send_video && filmed => {
+            let direction = Direction::new(true, wish.receive_video);
+            lines.push(Line::offered(free_mid(lines), Medium::Video, direction));
+        }
+        None => {}
+    }
+}
+
+/// A name that no line has.
+fn free_mid(lines: &[Line]) -> String {
+    let taken = |mid: &String| lines.iter().any(|line| line.mid == *mid);
+    let mut names = (lines.len()..).map(|n| n.to_string());
+    // There are fewer lines than numbers.
+    names.find(|mid| !taken(mid)).unwrap_or_default()
 }

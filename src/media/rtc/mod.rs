@@ -41,6 +41,7 @@ pub(crate) use leg::Leg;
 pub(crate) use watcher::Notice;
 
 use crate::call::Failure;
+use crate::ice;
 use crate::media::feed::{Pictures, Voices};
 use crate::tasks::Tasks;
 
@@ -50,8 +51,8 @@ pub struct Settings {
     /// Where sessions open their UDP sockets. An unspecified address means
     /// every interface but loopback; port 0 means any.
     pub bind: Vec<SocketAddr>,
-    /// `stun:` servers; none are needed on a LAN.
-    pub stun: Vec<String>,
+    /// STUN and TURN servers, asked for each session anew; none are needed on a LAN.
+    pub ice: ice::Servers,
     /// Send a picture to Kandy.js 3.x pages that called without their camera, by
     /// a trick (protocol section 7.2). A server on the way that removes unknown
     /// attributes makes such calls fail: then switch it off, and they have sound
@@ -63,7 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))],
-            stun: Vec::new(),
+            ice: ice::Servers::default(),
             decoy: true,
         }
     }
@@ -80,7 +81,7 @@ pub(crate) struct Context {
     pub(crate) census: Arc<()>,
 }
 
-/// The longest wait for candidates: with `stun` a dead server must not stop the
+/// The longest wait for candidates: a dead ICE server must not stop the
 /// offer.
 const GATHERING: Duration = Duration::from_secs(2);
 
@@ -98,6 +99,9 @@ pub(crate) enum Error {
         /// Why.
         source: webrtc::error::Error,
     },
+    /// The call wants neither sound nor a picture that there is.
+    #[error("no media specified for the call: it wants neither sound nor a picture")]
+    NoMedia,
     /// Nothing in common.
     #[error("the far end offers no audio or video that this station can use")]
     NothingInCommon,
@@ -139,6 +143,7 @@ impl From<&Error> for Failure {
         let code = match error {
             Error::Description(_) | Error::Refused { .. } => "call:9",
             Error::NothingInCommon | Error::Rejected | Error::NoDigits => "call:5",
+            Error::NoMedia => "call:7",
             Error::NoSession(_) | Error::TooManyDigits => "call:6",
             Error::Session { .. } => "call:3",
             Error::NoCandidates => "call:10",

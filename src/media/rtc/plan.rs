@@ -72,27 +72,33 @@ impl Policy<'_> {
         if line.is_some_and(|l| !l.is_live()) && offered != Direction::SendRecv {
             return Plan::Reject;
         }
-        if medium == Medium::Audio {
-            return self.accept(offered, true, false);
+        if medium == Medium::Audio && !self.wish.audio {
+            return Plan::Reject;
         }
-        if !self.wish.send_video {
+        if medium == Medium::Audio {
+            return self.accept(offered, (true, true), false);
+        }
+        // A line whose picture we took back is kept: it may come again.
+        let send = self.wish.send_video;
+        if !send && line.is_none_or(|l| !l.is_live()) {
             return Plan::Reject;
         }
         if offer.bundles() {
-            return self.accept(offered, self.wish.receive_video, false);
+            return self.accept(offered, (send, self.wish.receive_video), false);
         }
         // No BUNDLE: a 3.x page. What it sends we take, for it makes `sendrecv`
-        // of our `sendonly`.
+        // of our `sendonly`. And it could not take back a hold on a line on which we
+        // do not even promise to send.
         if offered == Direction::RecvOnly && !self.decoy {
             return Plan::Reject;
         }
-        self.accept(offered, true, self.decoy)
+        self.accept(offered, (true, true), self.decoy)
     }
 
-    fn accept(&self, offered: Direction, receive: bool, decoy: bool) -> Plan {
+    fn accept(&self, offered: Direction, (send, receive): (bool, bool), decoy: bool) -> Plan {
         let receive = receive && offered.sends() && !self.holding;
         Plan::Accept {
-            direction: Direction::new(offered.receives(), receive),
+            direction: Direction::new(send && offered.receives(), receive),
             decoy,
         }
     }

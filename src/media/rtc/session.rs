@@ -26,6 +26,7 @@ use super::sender::{self, Negotiated};
 use super::watcher::{self, Notice};
 use super::{Context, Error, GATHERING, Settings};
 use crate::call::{Digits, Flow};
+use crate::ice;
 use crate::media::VideoCodec;
 use crate::tasks::Tasks;
 
@@ -417,14 +418,16 @@ async fn connect(
 ) -> Result<Arc<dyn PeerConnection>, Error> {
     let (engine, registry) =
         codecs::engine(medium, codecs, counters).map_err(Error::session("register its codecs"))?;
-    let servers = settings
-        .stun
-        .iter()
-        .map(|url| RTCIceServer {
-            urls: vec![url.clone()],
-            ..Default::default()
-        })
-        .collect();
+    let server = |server: ice::Server| {
+        let login = server.login.map(|login| (login.username, login.password));
+        let (username, password) = login.unzip();
+        RTCIceServer {
+            urls: vec![server.url],
+            username: username.unwrap_or_default(),
+            credential: password.map_or_else(String::new, |p| p.expose().to_owned()),
+        }
+    };
+    let servers = settings.ice.current().into_iter().map(server).collect();
     let runtime = HurriedRuntime::new(Arc::clone(&handler.hurry));
     let connection = PeerConnectionBuilder::new()
         .with_configuration(

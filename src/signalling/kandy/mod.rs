@@ -24,6 +24,8 @@ mod notice;
 mod parameters;
 mod request;
 mod rest;
+#[cfg(test)]
+mod sequences;
 mod session;
 mod tls;
 mod trouble;
@@ -43,6 +45,7 @@ use self::session::Session;
 use super::Order;
 use super::backoff;
 use crate::call::{AccountId, Address, Input};
+use crate::ice;
 use crate::secret::Secret;
 use crate::tasks::Tasks;
 use crate::wire::address;
@@ -184,6 +187,17 @@ impl Client {
                 tasks,
             },
         })
+    }
+
+    /// Asks the server for TURN credentials, and keeps `servers` supplied with the
+    /// latest (`serverProvidedTurnCredentials`, protocol section 3.1).
+    #[must_use]
+    pub fn with_turn(mut self, servers: ice::Servers) -> Self {
+        // Nobody else has it before it runs.
+        if let Some(rest) = Arc::get_mut(&mut self.parts.rest) {
+            rest.turn = Some(servers);
+        }
+        self
     }
 
     /// Serves until the tasks are cancelled; then tells the other ends of live calls,

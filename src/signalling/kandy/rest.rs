@@ -15,8 +15,11 @@ use super::request::{OnWire, Reply, Request, UNRESERVED, json};
 use super::session::Granted;
 use super::trouble::{Trouble, innermost, no_connection};
 use super::{Error, Login};
+use crate::ice;
 use crate::secret::Secret;
-use crate::wire::{CallControlResponse, SubscribeRequest, SubscribeResponse, Subscription, status};
+use crate::wire::{
+    CallControlResponse, SubscribeRequest, SubscribeResponse, Subscription, TurnCredentials, status,
+};
 
 /// One request, reply included (our choice).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +45,8 @@ pub(super) struct Rest {
     from: String,
     login: Login,
     expires: Duration,
+    /// Where TURN credentials of the server go; `None`: they are not asked for.
+    pub(super) turn: Option<ice::Servers>,
     /// The session of the HMAC scheme (protocol section 2).
     session: Mutex<Option<Secret>>,
 }
@@ -82,6 +87,7 @@ impl Rest {
             from,
             login,
             expires,
+            turn: None,
             session: Mutex::new(None),
         })
     }
@@ -116,6 +122,7 @@ impl Rest {
         };
         *self.session.lock().expect("nothing panics under this lock") =
             params.session_id.map(Secret::new);
+        self.take_turn(params.turn_credentials);
         Ok(granted)
     }
 
@@ -125,9 +132,21 @@ impl Rest {
         let request = self.request(Method::PUT, path, body, Step::After);
         let reply = self.send("renew the registration", request).await?;
         let reply = self.subscribed("renew the registration", &reply)?;
-        Ok(reply
-            .subscription_params
-            .map_or(self.expires, |params| Duration::from_secs(params.expires)))
+        let Some(params) = reply.subscription_params else {
+            return Ok(self.expires);
+        };
+        self.take_turn(params.turn_credentials);
+        Ok(Duration::from_secs(params.expires))
+    }
+
+    /// Passes credentials on that came without being asked for to nobody.
+    fn take_turn(&self, credentials: Option<TurnCredentials>) {
+        if let (Some(servers), Some(given)) = (&self.turn, credentials) {
+            servers.log_in(ice::Login {
+                username: given.username,
+                password: Secret::new(given.password),
+            });
+        }
     }
 
     /// 3.3.
@@ -170,7 +189,7 @@ impl Rest {
                 expires: self.expires.as_secs(),
                 service: vec!["call".to_owned()],
                 localization: "English_US".to_owned(),
-                use_turn: false,
+                use_turn: self.turn.is_some(),
                 notification_type: "WebSocket".to_owned(),
                 supported: vec!["RingingFeedback".to_owned()],
                 force_log_out: None,

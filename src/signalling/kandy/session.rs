@@ -21,6 +21,7 @@
 //! It never gives up, and it is silent about retries: the core hears of a change
 //! of the connection, not of each attempt.
 
+mod event;
 mod subscription;
 
 use std::time::{Duration, Instant};
@@ -28,11 +29,11 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+pub(super) use self::event::{Act, Fact, Ticket};
 pub(super) use self::subscription::Granted;
 use self::subscription::Subscription;
 use super::trouble::Trouble;
 use crate::call::Connection;
-use crate::secret::Secret;
 use crate::signalling::backoff::{BASE, Backoff, Cause};
 
 /// The JSON ping, as every Kandy.js sends it (protocol section 4; read in the SDK).
@@ -46,65 +47,16 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// A connection this old was a success; a younger one counts on in the back-off
 /// (our choice).
 const STEADY: Duration = Duration::from_secs(30);
+/// The same after the server ended a subscription of ours: two stations that use one
+/// account throw each other out, and neither may take a quiet minute for a success
+/// (our choice).
+const STEADY_AFTER_END: Duration = Duration::from_secs(600);
 
 /// Close code of a server that does not want this channel back (protocol 4.1).
 const NORMAL_CLOSURE: u16 = 1000;
-
-/// Names one request or socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket(u64);
-
-/// What happened.
-#[derive(Debug)]
-pub(super) enum Fact {
-    /// Reply to [`Act::Subscribe`].
-    Subscribed(Ticket, Result<Granted, Trouble>),
-    /// Reply to [`Act::Renew`]: how long it lasts from now on.
-    Renewed(Ticket, Result<Duration, Trouble>),
-    /// [`Act::Open`] came to its end.
-    Opened(Ticket, Result<(), Trouble>),
-    /// A frame arrived; a pong proves that the server answers probes.
-    Heard {
-        /// On which socket.
-        socket: Ticket,
-        /// It was a pong.
-        pong: bool,
-    },
-    /// The socket is closed, with this code if the server sent one.
-    Closed(Ticket, Option<u16>),
-    /// The server ended the subscription (protocol section 4.2).
-    Gone {
-        /// Not before this time has passed.
-        retry_after: Option<Duration>,
-    },
-    /// The deadline is reached.
-    Time,
-    /// Log out.
-    Stop,
-}
-
-/// What to do.
-#[derive(Clone, Debug)]
-pub(super) enum Act {
-    /// POST a subscription.
-    Subscribe(Ticket),
-    /// PUT this path.
-    Renew(Ticket, String),
-    /// DELETE this path; nobody waits for the reply.
-    Unsubscribe(String),
-    /// Open the socket of this channel.
-    Open(Ticket, Secret),
-    /// Send the JSON ping.
-    Ping,
-    /// Send a WebSocket ping.
-    Probe,
-    /// Close the socket.
-    Close,
-    /// The socket is open again: ask how each call stands.
-    Resync,
-    /// Tell the core.
-    Tell(Connection),
-}
+/// Close code of a server that goes down, and tells all its clients so at once
+/// (RFC 6455, section 7.4.1).
+const GOING_AWAY: u16 = 1001;
 
 /// See the module.
 #[derive(Debug)]
@@ -119,6 +71,8 @@ pub(super) struct Session {
     tickets: u64,
     /// Seen on any socket of this account: silence means something.
     answers_probes: bool,
+    /// The server ended a subscription of ours not long ago.
+    ended: bool,
     stopping: bool,
 }
 
@@ -153,6 +107,7 @@ impl Session {
             told: None,
             tickets: 0,
             answers_probes: false,
+            ended: false,
             stopping: false,
         }
     }
@@ -256,6 +211,10 @@ impl Session {
         };
         match result {
             Ok(expires) => subscription.extend(expires, sent, now, &mut self.rng),
+            Err(trouble) if trouble.forced_out() => {
+                let message = self.ended_by_server("the registration");
+                self.start_afresh(&message, Cause::Trouble, now, acts);
+            }
             Err(trouble) if trouble.no_subscription() => {
                 self.start_afresh(&trouble.message, Cause::Trouble, now, acts);
             }
@@ -284,7 +243,7 @@ impl Session {
                     ping: now + PING,
                     probe: now + PROBE,
                     heard: now,
-                    steady: Some(now + STEADY),
+                    steady: Some(now + if self.ended { STEADY_AFTER_END } else { STEADY }),
                 });
                 if let Some(subscription) = &mut self.subscription {
                     subscription.catch_up(now);
@@ -324,19 +283,35 @@ impl Session {
         if self.socket() != Some(ticket) {
             return;
         }
-        if code == Some(NORMAL_CLOSURE) {
-            self.abandon(acts);
-            let message = format!(
-                "the server {} ended the connection; logging in again",
-                self.server
-            );
-            self.lose(&message, Cause::Trouble, now, acts);
+        let server = &self.server;
+        let (message, cause) = match code {
+            Some(NORMAL_CLOSURE) => {
+                let message = self.ended_by_server("the connection");
+                self.abandon(acts);
+                (message, Cause::Trouble)
+            }
+            Some(GOING_AWAY) => {
+                let message = format!("the server {server} goes down; trying again");
+                (message, Cause::Leaving)
+            }
+            Some(_) | None => {
+                let message = format!("the connection to the server {server} broke; trying again");
+                (message, Cause::Trouble)
+            }
+        };
+        self.lose(&message, cause, now, acts);
+    }
+
+    /// Says so, and whether it happened before: then somebody else may be to blame.
+    fn ended_by_server(&mut self, what: &str) -> String {
+        let server = &self.server;
+        if std::mem::replace(&mut self.ended, true) {
+            format!(
+                "the server {server} ended {what} again; does another device use this account? \
+                 logging in again"
+            )
         } else {
-            let message = format!(
-                "the connection to the server {} broke; trying again",
-                self.server
-            );
-            self.lose(&message, Cause::Trouble, now, acts);
+            format!("the server {server} ended {what}; logging in again")
         }
     }
 
@@ -344,10 +319,7 @@ impl Session {
         if self.subscription.is_none() {
             return;
         }
-        let message = format!(
-            "the server {} ended the registration; logging in again",
-            self.server
-        );
+        let message = self.ended_by_server("the registration");
         let cause = retry_after.map_or(Cause::Trouble, Cause::Told);
         self.start_afresh(&message, cause, now, acts);
     }
@@ -413,6 +385,7 @@ impl Session {
         };
         if open.steady.is_some_and(|steady| steady <= now) {
             open.steady = None;
+            self.ended = false;
             self.backoff.worked();
             if let Some(subscription) = &mut self.subscription {
                 subscription.proven = true;

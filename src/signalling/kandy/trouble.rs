@@ -40,7 +40,15 @@ impl Trouble {
 
     /// The server does not know our subscription (any more).
     pub(super) fn no_subscription(&self) -> bool {
-        self.status == Some(status::NO_SUBSCRIPTION) || matches!(self.http, Some(404 | 410))
+        matches!(
+            self.status,
+            Some(status::NO_SUBSCRIPTION | status::FORCED_LOG_OUT)
+        ) || matches!(self.http, Some(404 | 410))
+    }
+
+    /// Somebody else of the account had us thrown out.
+    pub(super) fn forced_out(&self) -> bool {
+        self.status == Some(status::FORCED_LOG_OUT)
     }
 
     /// The server does not let us onto this notification channel (any more).

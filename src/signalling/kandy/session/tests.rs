@@ -1,5 +1,6 @@
 //! Stories of a subscription's life, in virtual time, against a model server.
 
+mod crowd;
 mod sim;
 
 use std::time::Duration;
@@ -151,6 +152,20 @@ fn a_renewal_answered_with_39_leads_to_a_new_subscription() {
 }
 
 #[test]
+fn a_renewal_refused_with_44_leads_to_a_new_subscription() {
+    let mut sim = Sim::new(4, HOUR);
+    sim.run(MINUTE);
+    sim.forced_out = true;
+    sim.run(31 * MINUTE);
+    assert_eq!(sim.count("subscribe"), 2);
+    assert!(!sim.blamed);
+    // The next renewals are half an hour apart: long enough to count as a success.
+    sim.run(31 * MINUTE);
+    assert_eq!(sim.count("subscribe"), 3);
+    assert_eq!(sim.news().last(), Some(&"connected"));
+}
+
+#[test]
 fn renewals_that_fail_for_a_while_do_not_end_the_registration() {
     let mut sim = Sim::new(5, HOUR);
     sim.run(MINUTE);
@@ -192,9 +207,11 @@ fn gone_leads_to_a_new_subscription_not_before_the_named_time() {
 fn close_code_1000_ends_the_subscription_other_codes_the_socket_only() {
     let mut sim = Sim::new(8, HOUR);
     sim.run(MINUTE);
-    sim.close(Some(1001));
-    sim.run(5 * SECOND);
-    assert_eq!(sim.count("subscribe"), 1);
+    for code in [1006, 1011, 1001] {
+        sim.close(Some(code));
+        sim.run(CAP);
+        assert_eq!(sim.count("subscribe"), 1, "{code}");
+    }
     sim.close(Some(1000));
     sim.run(5 * SECOND);
     assert_eq!(sim.count("subscribe"), 2);

@@ -23,6 +23,8 @@ pub(super) struct Sim {
     pub(super) mute: bool,
     pub(super) wrong_password: bool,
     pub(super) renewals_fail: bool,
+    /// Another client of the account had this one thrown out.
+    pub(super) forced_out: bool,
     pub(super) refuse_channel: Option<u16>,
     pub(super) refuse_channel_once: Option<u16>,
     pub(super) server_forgets: bool,
@@ -34,6 +36,8 @@ pub(super) struct Sim {
     pub(super) sequence: u64,
     pub(super) log: Vec<(Duration, &'static str)>,
     pub(super) told: Vec<&'static str>,
+    /// It was told that another device may use the account.
+    pub(super) blamed: bool,
 }
 
 impl Sim {
@@ -49,6 +53,7 @@ impl Sim {
             mute: false,
             wrong_password: false,
             renewals_fail: false,
+            forced_out: false,
             refuse_channel: None,
             refuse_channel_once: None,
             server_forgets: true,
@@ -58,6 +63,7 @@ impl Sim {
             sequence: 0,
             log: Vec::new(),
             told: Vec::new(),
+            blamed: false,
         }
     }
 
@@ -111,6 +117,8 @@ impl Sim {
                 self.note("renew");
                 let result = if self.down || self.renewals_fail {
                     Err(Trouble::unreachable("no route"))
+                } else if self.forced_out {
+                    Err(reply(403, Some(44)))
                 } else if self.registered.is_none_or(|until| until < self.now) {
                     Err(reply(404, Some(39)))
                 } else {
@@ -154,6 +162,7 @@ impl Sim {
                 }
                 Connection::Lost(failure) => {
                     assert_eq!(failure.code, "subscription:1");
+                    self.blamed |= failure.message.contains("another device");
                     "lost subscription:1"
                 }
                 Connection::Refused(failure) => {
