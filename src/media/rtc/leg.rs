@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::codecs::Medium;
 use super::figures::Values;
-use super::line::{Line, opposite_setup};
+use super::line::{Line, answer_line, opposite_setup};
 use super::path::Surveyor;
 use super::plan::{Plan, Policy};
 use super::sdp::split::{Kind, session_text};
@@ -481,32 +481,4 @@ impl Leg {
         }
         Figures(self.values)
     }
-}
-
-async fn answer_line(
-    line: &mut Line,
-    offer: &Description,
-    index: usize,
-    plan: Plan,
-    usual: bool,
-) -> Result<(), Error> {
-    let (Some(session), Plan::Accept { direction, decoy }) = (&line.session, plan) else {
-        return Ok(());
-    };
-    let text = session_text(offer, index, SESSION_MID, Kind::Offer);
-    let text = session.answer(text, direction).await?;
-    let shown = Shown {
-        mid: &line.mid,
-        direction,
-        setup: line.setup.as_deref(),
-        decoy,
-    };
-    let section = wire::section_of(&text, shown)?;
-    let role = section.attribute("setup").map(str::to_owned);
-    line.learn_setup(role.as_deref());
-    line.shown = Some(section);
-    if usual || line.usual == Direction::Inactive {
-        line.usual = direction;
-    }
-    Ok(())
 }

@@ -1,8 +1,12 @@
 //! One m-line of a leg: live with a session, or rejected.
 
+use super::Error;
 use super::codecs::Medium;
-use super::sdp::{Direction, Section};
-use super::session::Session;
+use super::plan::Plan;
+use super::sdp::split::{Kind, session_text};
+use super::sdp::wire::{self, Shown};
+use super::sdp::{Description, Direction, Section};
+use super::session::{SESSION_MID, Session};
 
 /// One m-line, in the place that the first description gave it.
 pub(crate) struct Line {
@@ -81,4 +85,37 @@ pub(crate) fn opposite_setup(theirs: &str) -> &'static str {
     } else {
         "passive"
     }
+}
+
+/// Carries out the plan for this m-line of an offer. `usual`: nobody holds.
+///
+/// # Errors
+///
+/// When the session refuses.
+pub(crate) async fn answer_line(
+    line: &mut Line,
+    offer: &Description,
+    index: usize,
+    plan: Plan,
+    usual: bool,
+) -> Result<(), Error> {
+    let (Some(session), Plan::Accept { direction, decoy }) = (&line.session, plan) else {
+        return Ok(());
+    };
+    let text = session_text(offer, index, SESSION_MID, Kind::Offer);
+    let text = session.answer(text, direction).await?;
+    let shown = Shown {
+        mid: &line.mid,
+        direction,
+        setup: line.setup.as_deref(),
+        decoy,
+    };
+    let section = wire::section_of(&text, shown)?;
+    let role = section.attribute("setup").map(str::to_owned);
+    line.learn_setup(role.as_deref());
+    line.shown = Some(section);
+    if usual || line.usual == Direction::Inactive {
+        line.usual = direction;
+    }
+    Ok(())
 }
