@@ -93,7 +93,8 @@ impl Decoder {
             // From before the latest.
             return None;
         }
-        if since != 0 && !(long && !marker && !latest.ended && latest.digit == digit) {
+        let goes_on = long && !marker && !latest.ended && latest.digit == digit;
+        if since != 0 && !goes_on {
             return Some(self.press(digit, timestamp, ends));
         }
         latest.before += u64::from(since);
