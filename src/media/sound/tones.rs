@@ -56,6 +56,8 @@ const BUSY: &[Part] = &[
 ];
 /// C5 and G5, rising.
 const TALK: &[Part] = &[part(523.25, 90), part(783.99, 130)];
+/// G5 and E5, falling, and a rest: heard twice in a release of 5 s or so.
+const OPEN: &[Part] = &[struck(783.99, 300), struck(659.26, 500), part(0.0, 700)];
 /// G3 and E3, low.
 const FAULT: &[Part] = &[part(196.0, 250), part(164.81, 350)];
 
@@ -65,12 +67,13 @@ fn parts(tone: Tone) -> &'static [Part] {
         Tone::RingBack => RING_BACK,
         Tone::Busy => BUSY,
         Tone::Talk => TALK,
+        Tone::Open => OPEN,
         Tone::Fault => FAULT,
     }
 }
 
 fn loops(tone: Tone) -> bool {
-    matches!(tone, Tone::RingBack)
+    matches!(tone, Tone::RingBack | Tone::Open)
 }
 
 /// What plays, and what plays after it.
@@ -295,6 +298,7 @@ mod tests {
             Tone::RingBack,
             Tone::Busy,
             Tone::Talk,
+            Tone::Open,
             Tone::Fault,
         ] {
             let samples = play(&mut ordered(tone), 6000);
