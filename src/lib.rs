@@ -28,6 +28,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod door;
 pub mod gateway;
 pub mod media;
 pub mod panel;
