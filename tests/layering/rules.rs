@@ -26,6 +26,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "report",
         &["call", "clock", "secret", "tasks", "media::Tone"],
     ),
+    // The relay guardian, and the station's client of it.
+    ("door", &["call", "clock", "service", "tasks"]),
     // A server of its own: it does not know the station's core.
     ("gateway", &["clock", "secret", "tasks", "wire"]),
     ("config", &["call", "secret"]),
@@ -58,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "config",
+            "door",
             "gateway",
             "media",
             "panel",
@@ -77,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
             "call",
             "clock",
+            "door",
             "gateway",
             "media",
             "panel",
@@ -95,6 +99,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "config",
+            "door",
             "gateway",
             "media",
             "panel",
@@ -112,12 +117,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
             "config",
             "demo",
+            "door",
             "report",
             "run",
             "service",
             "telemetry",
         ],
     ),
+    // The relay guardian's command.
+    ("bin", &["door", "telemetry"]),
     // The crate's front page names everything.
     ("", &[]),
 ];
@@ -147,10 +155,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("strsim", &["config"]),
     // Errors with a context are for people at the top; below, errors have types.
-    ("anyhow", &["app", "demo", "main", "run"]),
+    ("anyhow", &["app", "bin", "demo", "main", "run"]),
     // The log's format is chosen on the command line.
-    ("clap", &["demo", "main", "telemetry"]),
-    ("rustix", &["config", "media", "panel", "report"]),
+    ("clap", &["bin", "demo", "main", "telemetry"]),
+    ("rustix", &["config", "door", "media", "panel", "report"]),
+    ("gpiocdev", &["door", "panel"]),
     ("time", &["demo", "gateway", "report"]),
 ];
 
@@ -159,7 +168,7 @@ const INNER: [(&str, &[&str]); 1] = [("wire", &["wire", "gateway", "signalling::
 
 /// Where programs may be told what to do by their environment, and print.
 const READS_ENVIRONMENT: [&str; 4] = ["config", "demo", "main", "telemetry"];
-const PRINTS: [&str; 2] = ["main", "report"];
+const PRINTS: [&str; 3] = ["bin", "main", "report"];
 
 /// What the core must not touch of std: I/O, threads, the clock.
 const NOT_IN_CALL: [&str; 9] = [
