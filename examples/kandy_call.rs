@@ -87,6 +87,7 @@ fn config(arguments: Arguments, password: Secret) -> Result<Config> {
             sound: SoundSettings {
                 capture: Some("default".to_owned()),
                 playback: Some("default".to_owned()),
+                ..SoundSettings::default()
             },
         }
     } else {

@@ -14,7 +14,7 @@ use crate::gateway;
 use crate::ice;
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
-use crate::media::sound::SoundSettings;
+use crate::media::sound::{EchoSettings, OpusSettings, SoundSettings};
 use crate::panel::sim;
 use crate::report::json::Json;
 use crate::report::terminal::{Look, Terminal};
@@ -93,6 +93,16 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
             sound: SoundSettings {
                 capture: config.sound.capture,
                 playback: config.sound.playback,
+                echo: EchoSettings {
+                    echo_control: config.sound.echo_control,
+                    noise_suppression: config.sound.noise_suppression,
+                    automatic_gain: config.sound.automatic_gain,
+                },
+                opus: OpusSettings {
+                    short_packets: config.sound.short_packets,
+                    dtx: config.sound.dtx,
+                },
+                tone_volume: config.sound.tone_volume,
             },
             rtc: engine::Settings {
                 ice: ice::Servers::new(config.call.ice),

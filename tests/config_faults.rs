@@ -270,6 +270,14 @@ fn each_mistake_has_its_sentence() {
             "6:11: sound.capture: must be ALSA's name of a device, such as \"plughw:CARD=Device\", or \"none\"",
         ),
         (
+            &one_user("[sound]\ntone_volume = 101"),
+            "6:15: sound.tone_volume: must be 0 to 100 per cent, is 101",
+        ),
+        (
+            &one_user("[sound]\necho_control = 1"),
+            "6:16: sound.echo_control: must be true or false, is an integer",
+        ),
+        (
             &one_user("[panel]\nkind = 'simm'"),
             "6:8: panel.kind: 'simm' is not a kind of panel; this version has: sim; did you mean 'sim'?",
         ),

@@ -101,6 +101,18 @@ fn the_full_example_shows_the_defaults() {
     assert_eq!(small.panel, full.panel);
     assert_eq!(small.log, full.log);
     assert_eq!(small.sound.capture, None);
+    let stages = |sound: &doorstation::config::checked::Sound| {
+        let switches = [
+            sound.echo_control,
+            sound.noise_suppression,
+            sound.automatic_gain,
+            !sound.short_packets,
+            !sound.dtx,
+        ];
+        (switches, sound.tone_volume)
+    };
+    assert_eq!(stages(&small.sound), ([true; 5], 100));
+    assert_eq!(stages(&small.sound), stages(&full.sound));
     let (small, full) = (small.gateway.unwrap(), full.gateway.unwrap());
     assert_eq!(
         (

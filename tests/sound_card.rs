@@ -3,6 +3,7 @@
 //! alsa-lib reads its configuration's place from the environment of the process, so
 //! each test starts itself again with that variable set: see [`with_card`].
 
+use std::collections::BTreeMap;
 use std::f32::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +14,7 @@ use doorstation::clock;
 use doorstation::media::Tone;
 use doorstation::media::feed::Voices;
 use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
-use doorstation::media::sound::{Sound, SoundSettings};
+use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
 use doorstation::tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -291,6 +292,7 @@ fn a_station_whose_cards_are_missing_says_so_and_takes_voices_all_the_same() {
             let mut rig = start(SoundSettings {
                 capture: Some("no_such_microphone".into()),
                 playback: Some("no_such_speaker".into()),
+                ..SoundSettings::default()
             });
             let reasons = rig.both().await;
             println!("{reasons:?}");
@@ -409,6 +411,79 @@ fn sound_that_stops_leaves_no_thread_and_no_file() {
                 let now = files();
                 assert!(now <= *most.get_or_insert(now), "{now} files");
             }
+        },
+    );
+}
+
+/// The microphone's level in a room that gives back what the far end says: dBFS, the
+/// median of tenths of a second, after two seconds for the canceller to learn.
+async fn echo_level(directory: &Path, echo: EchoSettings) -> (f32, BTreeMap<&'static str, f64>) {
+    let room = MicSource::Room {
+        delay_ms: 20,
+        gain: 0.5,
+    };
+    let card = VirtualCard::prepare(directory, room, None).expect("a card");
+    let rig = start(SoundSettings {
+        echo,
+        ..VirtualCard::settings()
+    });
+    let mono = opus::Channels::Mono;
+    let mut encoder =
+        opus::Encoder::new(RATE as u32, mono, opus::Application::Voip).expect("an encoder");
+    let mut decoder = opus::Decoder::new(RATE as u32, mono).expect("a decoder");
+    let mut microphone = rig.sound.microphone();
+    let mut voice = rig.sound.speaker();
+    voice.set_audible(true);
+    let (mut state, mut low) = (1_u32, 0.0);
+    let mut heard = Vec::new();
+    for sequence in 0..350_u16 {
+        // The microphone is the clock. What a busy machine misses is not heard.
+        let packet = timeout(GENEROUS, microphone.recv()).await.expect("in time");
+        if let Ok(packet) = packet {
+            let mut samples = [0.0; 960];
+            decoder
+                .decode_float(&packet.data, &mut samples, false)
+                .expect("samples");
+            heard.extend_from_slice(&samples);
+        }
+        // Syllables of noise, five a second.
+        let samples: Vec<f32> = (0..960)
+            .map(|index| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+                low += (noise - low) * 0.2;
+                let time = (usize::from(sequence) * 960 + index) as f32 / RATE as f32;
+                0.6 * low * (time * 2.5 * TAU).sin().abs()
+            })
+            .collect();
+        let payload = encoder.encode_vec_float(&samples, 1500).expect("a packet");
+        voice.push(sequence, u32::from(sequence) * 960, payload.into());
+    }
+    let figures = rig.sound.figures();
+    rig.stop().await;
+    drop(card);
+    let power = |window: &[f32]| window.iter().map(|x| x * x).sum::<f32>() / window.len() as f32;
+    let mut levels: Vec<f32> = heard[3 * RATE..]
+        .chunks_exact(RATE / 10)
+        .map(|window| 10.0 * power(window).max(1e-10).log10())
+        .collect();
+    levels.sort_by(f32::total_cmp);
+    (levels[levels.len() / 2], figures)
+}
+
+#[test]
+fn the_far_end_does_not_hear_itself_through_the_real_sound_path() {
+    with_card(
+        "the_far_end_does_not_hear_itself_through_the_real_sound_path",
+        |directory| async move {
+            let (raw, figures) = echo_level(&directory, EchoSettings::OFF).await;
+            assert_eq!(figures["echo_blocks"], 0.0);
+            let (clean, figures) = echo_level(&directory, EchoSettings::default()).await;
+            println!("{raw:.1} dBFS without, {clean:.1} dBFS with echo control; {figures:?}");
+            assert!(raw > -45.0, "the room gives back: {raw}");
+            assert!(raw - clean >= 20.0, "{raw} to {clean} dBFS");
+            assert_eq!(figures["echo_half_duplex"], 0.0);
+            assert!((20.0..=300.0).contains(&figures["echo_delay_ms"]));
         },
     );
 }

@@ -168,6 +168,18 @@ pub struct Sound {
     pub capture: Option<String>,
     /// ALSA's name of the speaker; `None` where there is none.
     pub playback: Option<String>,
+    /// Whether the speaker's sound is taken out of the microphone's.
+    pub echo_control: bool,
+    /// Whether steady noise is taken out of the microphone's sound.
+    pub noise_suppression: bool,
+    /// Whether the microphone's sound is brought to an even level.
+    pub automatic_gain: bool,
+    /// Packets of 10 ms in place of 20 ms.
+    pub short_packets: bool,
+    /// Nothing is sent while nobody speaks.
+    pub dtx: bool,
+    /// How loud the door's own tones are, per cent of the full amplitude.
+    pub tone_volume: u8,
 }
 
 /// `[panel]`

@@ -125,6 +125,12 @@ fn sound(table: &mut Table<'_, '_>) -> Sound {
     let sound = Sound {
         capture: alsa_name(table, "capture"),
         playback: alsa_name(table, "playback"),
+        echo_control: flag(table, "echo_control", true),
+        noise_suppression: flag(table, "noise_suppression", true),
+        automatic_gain: flag(table, "automatic_gain", true),
+        short_packets: flag(table, "short_packets", false),
+        dtx: flag(table, "dtx", false),
+        tone_volume: number(table, "tone_volume", 0..=100, " per cent", 100) as u8,
     };
     table.finish();
     sound

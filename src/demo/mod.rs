@@ -261,6 +261,7 @@ fn media_plan(options: &Options) -> MediaPlan {
         sound: SoundSettings {
             capture: Some(capture.to_owned()),
             playback: Some(playback.to_owned()),
+            ..SoundSettings::default()
         },
         rtc: engine::Settings::default(),
     }

@@ -25,12 +25,12 @@ pub struct VideoFrame {
     pub key: bool,
 }
 
-/// One Opus packet of the microphone: 20 ms at 48 kHz mono (960 samples).
+/// One Opus packet of the microphone: 20 or 10 ms at 48 kHz mono.
 #[derive(Clone, Debug)]
 pub struct SoundPacket {
     /// The bytes.
     pub data: Bytes,
-    /// RTP time stamp, 48 kHz, of its first sample; grows by 960 a packet.
+    /// RTP time stamp, 48 kHz, of its first sample; grows by the packet's samples.
     pub timestamp: u32,
     /// When it was encoded, for measuring.
     pub encoded: Instant,
@@ -90,12 +90,17 @@ impl fmt::Debug for PictureFeed {
 
 /// The door's microphone and speaker.
 pub trait Voices: Send + Sync {
-    /// Follows the microphone: one Opus packet each 20 ms, from now on.
+    /// Follows the microphone: one Opus packet each 20 ms (or 10), from now on.
     fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>>;
 
     /// A new voice at the speaker, not audible until
     /// [`Voice::set_audible`] says so.
     fn speaker(&self) -> Box<dyn Voice>;
+
+    /// A far end loses this share of the microphone's packets, 0 to 1, as its latest
+    /// report says: how much correction is worth sending. To be told again while it
+    /// is so; what is not told for some seconds is over.
+    fn lost(&self, _share: f32) {}
 
     /// Plays a tone at the speaker until told otherwise; `None` is silence.
     fn play(&self, tone: Option<Tone>);

@@ -37,6 +37,10 @@ pub enum Tone {
     Talk,
     /// A low pair, once: no connection, or a fault.
     Fault,
+    /// A soft falling pair, once: the call is over.
+    Ended,
+    /// E5 then C5, a falling third, again and again while the door is released.
+    Opened,
 }
 
 /// The video codecs that we send.

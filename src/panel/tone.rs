@@ -53,6 +53,7 @@ fn of_last(last: &LastCall) -> Option<Tone> {
         return None;
     }
     match last.code.as_str() {
+        "200" | "487" if last.answered => Some(Tone::Ended),
         // Ended, cancelled, refused or ignored by somebody who meant it.
         "200" | "487" | "9901" | "9902" | "9903" | "9904" | "9905" | "9906" | "9907" => None,
         // Busy, refused, nobody there, no answer, no reason given.
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn how_a_call_ended_can_be_heard() {
         for (code, answered, tone) in [
-            ("200", true, None),
+            ("200", true, Some(Tone::Ended)),
             ("200", false, None),
             ("9901", false, None),
             ("487", false, None),

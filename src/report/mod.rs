@@ -269,6 +269,8 @@ pub fn tone_name(tone: Tone) -> &'static str {
         Tone::Busy => "busy",
         Tone::Talk => "talk",
         Tone::Fault => "fault",
+        Tone::Ended => "ended",
+        Tone::Opened => "opened",
     }
 }
 

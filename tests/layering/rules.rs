@@ -138,6 +138,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("gstreamer_video", &["media::gst"]),
     ("alsa", &["media::sound"]),
     ("opus", &["media::sound"]),
+    ("thread_priority", &["media::sound::priority"]),
+    ("sonora", &["media::sound::echo"]),
     ("hound", &["media::sound"]),
     ("axum", &["gateway"]),
     ("hyper", &["gateway"]),

@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     key_pictures: AtomicU64,
     requests: AtomicU64,
     lost_by_peer: AtomicU64,
+    /// Of the latest report, in 256ths of the packets.
+    peer_loss: AtomicU64,
     lost: AtomicU64,
     /// Of the latest report, in RTP clock.
     jitter: AtomicU64,
@@ -69,6 +71,16 @@ impl Counters {
     /// So many of our packets did not reach the far end so far.
     pub(crate) fn lost_by_peer(&self, total: u32) {
         self.lost_by_peer.store(signed(total), Ordering::Relaxed);
+    }
+
+    /// So many 256ths of our packets did not reach the far end of late.
+    pub(crate) fn peer_loses(&self, share: u8) {
+        self.peer_loss.store(u64::from(share), Ordering::Relaxed);
+    }
+
+    /// The share of our packets that did not reach the far end of late, 0 to 1.
+    pub(crate) fn peer_loss(&self) -> f32 {
+        self.peer_loss.load(Ordering::Relaxed) as f32 / 256.0
     }
 
     /// So many of the far end's packets did not reach us so far.

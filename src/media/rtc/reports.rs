@@ -38,6 +38,7 @@ impl Reports {
     /// What the far end says of our stream.
     fn of_ours(&self, report: &ReceptionReport, now: Instant) {
         self.counters.lost_by_peer(report.total_lost);
+        self.counters.peer_loses(report.fraction_lost);
         let left = self
             .left
             .iter()

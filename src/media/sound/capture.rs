@@ -3,21 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::broadcast;
 use tracing::{info, warn};
 
+use super::echo::EchoControl;
+use super::echo::reference::Reference;
+use super::encoder::{Encoder, Loss, OpusSettings};
 use super::meters::Meters;
+use super::packets::{LARGEST, Packets};
 use super::pcm::Capture;
 use super::{BLOCK, FIRST_PAUSE, LONGEST_PAUSE, RATE, Watched};
 use crate::clock;
 use crate::media::feed::SoundPacket;
 use crate::media::worker::Stop;
 
-/// Samples of a packet: 20 ms.
+/// Samples of the longest packet: 20 ms.
 const PACKET: usize = 2 * BLOCK;
-/// Room for a packet, bytes: 32 kb/s need 80.
-const LARGEST: usize = 1275;
+/// A packet of this length says that nobody speaks (RFC 6716, DTX): not sent.
+const NOTHING: usize = 2;
 /// How long a wait for the card lasts before the thread looks at its end.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// A PCM that runs ahead of the clock by more than this is no card, or one no
@@ -31,7 +34,14 @@ const PACE_WINDOW: Duration = Duration::from_secs(30);
 pub(super) struct Microphone {
     pub(super) name: String,
     pub(super) packets: broadcast::Sender<Arc<SoundPacket>>,
-    pub(super) encoder: opus::Encoder,
+    pub(super) memory: Packets,
+    pub(super) encoder: Encoder,
+    pub(super) opus: OpusSettings,
+    /// What the far ends lose.
+    pub(super) loss: Arc<Loss>,
+    pub(super) echo: EchoControl,
+    /// What the speaker played.
+    pub(super) reference: Arc<Reference>,
     pub(super) meters: Arc<Meters>,
     pub(super) watched: Watched,
 }
@@ -65,6 +75,10 @@ pub(super) fn run(mut microphone: Microphone, stop: &Stop) {
 
 /// The samples on their way into packets, and the packets' time.
 struct Line {
+    /// A block as the card gives it.
+    block: [f32; BLOCK],
+    /// Samples of it that are there.
+    filled: usize,
     samples: [f32; PACKET],
     held: usize,
     timestamp: u32,
@@ -78,6 +92,8 @@ struct Line {
 impl Line {
     fn new() -> Self {
         Self {
+            block: [0.0; BLOCK],
+            filled: 0,
             samples: [0.0; PACKET],
             held: 0,
             timestamp: rand::random(),
@@ -87,13 +103,14 @@ impl Line {
         }
     }
 
-    /// The card was away: the packets' time goes on by whole packets.
+    /// The card was away: the packets' time goes on by whole blocks.
     fn resume(&mut self) {
-        self.held = 0;
+        (self.filled, self.held) = (0, 0);
         if let Some(latest) = self.latest {
             let away = clock::now().saturating_duration_since(latest);
-            let packets = away.as_millis() / 20;
-            let samples = (packets as u32).wrapping_mul(PACKET as u32);
+            // Modulo 2^32, as RTP time goes.
+            let blocks = (away.as_millis() / 10) as u32;
+            let samples = blocks.wrapping_mul(BLOCK as u32);
             self.timestamp = self.timestamp.wrapping_add(samples);
         }
     }
@@ -110,7 +127,7 @@ fn follow(
     let mut xruns = 0;
     line.resume();
     while !stop.is_set() {
-        let frames = card.read(&mut line.samples[line.held..], PATIENCE)?;
+        let frames = card.read(&mut line.block[line.filled..], PATIENCE)?;
         if card.xruns() > xruns {
             xruns = card.xruns();
             Meters::one(&microphone.meters.microphone_xruns);
@@ -123,10 +140,9 @@ fn follow(
         microphone.watched.moved();
         let now = clock::now();
         line.latest = Some(now);
-        line.held += frames;
-        if line.held == PACKET {
-            Meters::add(&microphone.meters.microphone_blocks, PACKET / BLOCK);
-            microphone.send(line);
+        line.filled += frames;
+        if line.filled == BLOCK {
+            microphone.take(line);
         }
         pace.check(frames, now)?;
     }
@@ -145,11 +161,33 @@ impl Microphone {
             .failed(&format!("the microphone {name} does not work: {reason}"));
     }
 
+    /// A whole block is there: cleaned, it becomes half of a packet.
+    fn take(&mut self, line: &mut Line) {
+        line.filled = 0;
+        Meters::one(&self.meters.microphone_blocks);
+        let began = clock::now();
+        let mut played = [0.0; BLOCK];
+        while self.reference.pop(&mut played) {
+            self.echo.played(&played);
+        }
+        let heard = self.packets.receiver_count() > 0;
+        if self.echo.is_on() && (heard || self.echo.is_awake()) {
+            self.echo.captured(&mut line.block);
+            let took = clock::now().saturating_duration_since(began);
+            self.meters.echo(&self.echo.report(), took);
+        }
+        line.samples[line.held..line.held + BLOCK].copy_from_slice(&line.block);
+        line.held += BLOCK;
+        if line.held == self.opus.packet() {
+            self.send(line);
+        }
+    }
+
     /// Encodes the full packet if anybody listens; its time passes anyway.
     fn send(&mut self, line: &mut Line) {
         let timestamp = line.timestamp;
-        line.timestamp = timestamp.wrapping_add(PACKET as u32);
-        line.held = 0;
+        line.timestamp = timestamp.wrapping_add(line.held as u32);
+        let samples = &line.samples[..std::mem::take(&mut line.held)];
         if self.packets.receiver_count() == 0 {
             line.encoding = false;
             return;
@@ -157,20 +195,20 @@ impl Microphone {
         let began = clock::now();
         if !line.encoding {
             // What was said long ago must not colour the first packet.
-            line.encoding = self.encoder.reset_state().is_ok();
+            line.encoding = self.encoder.reset();
         }
-        match self.encoder.encode_float(&line.samples, &mut line.encoded) {
+        match self.encoder.encode(samples, &self.loss, &mut line.encoded) {
+            Ok(length) if self.opus.dtx && length <= NOTHING => {}
             Ok(length) => {
                 let encoded = clock::now();
                 let took = encoded.saturating_duration_since(began).as_nanos();
                 Meters::add(&self.meters.encoding, took as usize);
                 Meters::one(&self.meters.microphone_packets);
+                self.meters.correction(self.encoder.expected_loss());
+                let data = &line.encoded[..length];
+                let packet = self.memory.make(data, timestamp, encoded);
                 // The last listener may just have left: no matter.
-                let _ = self.packets.send(Arc::new(SoundPacket {
-                    data: Bytes::copy_from_slice(&line.encoded[..length]),
-                    timestamp,
-                    encoded,
-                }));
+                let _ = self.packets.send(packet);
             }
             Err(error) => warn!(%error, "microphone cannot be encoded"),
         }

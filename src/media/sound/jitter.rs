@@ -6,7 +6,8 @@
 //! forward error correction); while *nothing* is there the play-out point stands,
 //! so that packets that are merely late are still played and the delay grows to
 //! what the network needs. It shrinks again when the player follows
-//! [`JitterBuffer::advice`].
+//! [`JitterBuffer::advice`]. What is finer than that, and lasts, is drift of the
+//! clocks: see [`JitterBuffer::surplus_ms`].
 
 use std::time::Duration;
 
@@ -42,9 +43,16 @@ const SLACK: i64 = 20 * MS;
 /// once, and a little.
 const SURPLUS: i64 = 12 * MS;
 
+/// Packets over which the wait is smoothed: two seconds.
+const STEADY: f64 = 100.0;
+/// A packet that is alone when it is taken waits for less than the depth that it is.
+/// The speaker looks each 10 ms and takes it up to 10 ms before it is played: this
+/// much less than the depth leaves 5 ms for packets that are late.
+const BELOW_DEPTH: i64 = 5 * MS;
+
 /// What became of a packet that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub enum Pushed {
     /// It waits for its turn.
     Taken,
     /// Its turn is over.
@@ -59,7 +67,7 @@ pub(super) enum Pushed {
 
 /// What to play next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub enum Next {
     /// Decode this.
     Packet(Bytes),
     /// Recover so many samples from the correction data in this packet, which
@@ -73,7 +81,7 @@ pub(super) enum Next {
 
 /// What would bring the depth to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
+pub enum Advice {
     /// Nothing.
     Keep,
     /// Play 10 ms less where it is quiet.
@@ -122,7 +130,7 @@ enum Play {
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct JitterBuffer {
+pub struct JitterBuffer {
     /// In order of time stamps.
     packets: Vec<Packet>,
     newest: Option<Newest>,
@@ -135,10 +143,20 @@ pub(super) struct JitterBuffer {
     target: i64,
     /// Depth when a packet is asked for, smoothed.
     depth: i64,
+    /// How long packets wait here beyond the quickest one's way, samples, smoothed
+    /// over [`STEADY`] packets; `None` before the first was played.
+    wait: Option<f64>,
+}
+
+impl Default for JitterBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl JitterBuffer {
-    pub(super) fn new() -> Self {
+    /// A buffer that knows nothing of the network yet.
+    pub fn new() -> Self {
         Self {
             packets: Vec::with_capacity(LIMIT),
             newest: None,
@@ -148,11 +166,12 @@ impl JitterBuffer {
             delays: Delays::new(),
             target: TARGET_AT_START,
             depth: TARGET_AT_START,
+            wait: None,
         }
     }
 
     /// Forgets everything, the network's judgement too.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.packets.clear();
         self.newest = None;
         self.expected = None;
@@ -160,15 +179,16 @@ impl JitterBuffer {
         self.delays.clear();
         self.target = TARGET_AT_START;
         self.depth = TARGET_AT_START;
+        self.wait = None;
     }
 
     /// Nothing was pushed since the start or the latest [`JitterBuffer::reset`].
-    pub(super) fn is_new(&self) -> bool {
+    pub fn is_new(&self) -> bool {
         self.newest.is_none()
     }
 
     /// A packet of `samples` samples arrived.
-    pub(super) fn push(
+    pub fn push(
         &mut self,
         arrived: Duration,
         sequence: u16,
@@ -214,7 +234,7 @@ impl JitterBuffer {
     }
 
     /// What to play at `now`.
-    pub(super) fn next(&mut self, now: Duration) -> Next {
+    pub fn next(&mut self, now: Duration) -> Next {
         if self.play == Play::Waiting && !self.begin(now) {
             return Next::Silence;
         }
@@ -232,6 +252,7 @@ impl JitterBuffer {
         }
         let gap = first.timestamp - at;
         if gap < GRAIN {
+            self.measure(now);
             return self.take_first();
         }
         if gap > GAP_AT_MOST {
@@ -252,7 +273,7 @@ impl JitterBuffer {
     }
 
     /// What the player should do about the depth.
-    pub(super) fn advice(&self) -> Advice {
+    pub fn advice(&self) -> Advice {
         match self.depth - self.target {
             _ if self.play == Play::Waiting => Advice::Keep,
             over if over > 4 * SLACK => Advice::ShortenNow,
@@ -264,17 +285,27 @@ impl JitterBuffer {
     }
 
     /// The player played so many samples less (or, negative, more) than it took.
-    pub(super) fn adjusted(&mut self, samples: i64) {
+    pub fn adjusted(&mut self, samples: i64) {
         self.depth -= samples;
+        if let Some(wait) = &mut self.wait {
+            *wait -= samples as f64;
+        }
+    }
+
+    /// How much longer sound waits than it should, milliseconds, without the grain
+    /// of whole packets: what a change of the playing speed has to take away.
+    pub fn surplus_ms(&self) -> f64 {
+        let wanted = (self.target - BELOW_DEPTH) as f64;
+        self.wait.map_or(0.0, |wait| (wait - wanted) / MS as f64)
     }
 
     /// How much sound waits, smoothed, in milliseconds.
-    pub(super) fn depth_ms(&self) -> f64 {
+    pub fn depth_ms(&self) -> f64 {
         self.depth.max(0) as f64 / MS as f64
     }
 
     /// How much should wait, in milliseconds.
-    pub(super) fn target_ms(&self) -> f64 {
+    pub fn target_ms(&self) -> f64 {
         self.target as f64 / MS as f64
     }
 
@@ -334,6 +365,7 @@ impl JitterBuffer {
             return false;
         }
         self.depth = buffered;
+        self.wait = None;
         self.play = Play::Playing {
             at: first.timestamp,
             made_up: 0,
@@ -352,6 +384,18 @@ impl JitterBuffer {
             made_up: made_up + length,
         };
         Next::Conceal(length as usize)
+    }
+
+    /// The first packet is played at `now`: how long did it wait, had it come as
+    /// quickly as the quickest?
+    fn measure(&mut self, now: Duration) {
+        let Some(first) = self.packets.first() else {
+            return;
+        };
+        let quickest = self.delays.quickest();
+        let waited = (samples(now) - first.timestamp - quickest) as f64;
+        let wait = self.wait.get_or_insert(waited);
+        *wait += (waited - *wait) / STEADY;
     }
 
     fn take_first(&mut self) -> Next {
@@ -422,6 +466,12 @@ impl Delays {
         self.values[self.place] = delay;
         self.place = (self.place + 1) % WINDOW;
         self.count = (self.count + 1).min(WINDOW);
+    }
+
+    /// The least delay of the window.
+    fn quickest(&self) -> i64 {
+        let latest = self.values[..self.count].iter().min();
+        latest.copied().unwrap_or_default()
     }
 
     /// From the quickest packet to the slowest but three in a hundred.

@@ -322,3 +322,127 @@ fn any_bits_are_taken_without_a_panic() {
         assert!((20.0..=200.0).contains(&buffer.target_ms()));
     }
 }
+
+/// A speaker whose card is `ppm` fast, at the end of an even network: an hour and more
+/// in which only times are reckoned, no samples.
+struct Clocked {
+    buffer: JitterBuffer,
+    drift: crate::media::sound::drift::Drift,
+    /// Samples that were taken and not played.
+    held: f64,
+    made_up: usize,
+    silent: usize,
+    spliced: usize,
+    /// From the sender's clock to the speaker, ms, of the latest packet.
+    delay_ms: f64,
+}
+
+impl Clocked {
+    fn new() -> Self {
+        Self {
+            buffer: JitterBuffer::new(),
+            drift: Default::default(),
+            held: 0.0,
+            made_up: 0,
+            silent: 0,
+            spliced: 0,
+            delay_ms: 0.0,
+        }
+    }
+
+    /// One block of 10 ms at `now`.
+    fn play(&mut self, now: Duration) {
+        let speed = 1.0 + self.drift.trim(self.buffer.surplus_ms(), 0.01) * 1e-6;
+        let mut wanted = 480.0;
+        while wanted * speed > self.held {
+            wanted -= self.held / speed;
+            self.held = 0.0;
+            let time = now + Duration::from_secs_f64((480.0 - wanted) / 48_000.0);
+            match self.buffer.next(time) {
+                Next::Packet(payload) => {
+                    let bytes: [u8; 4] = payload[..].try_into().expect("four bytes");
+                    let sent = f64::from(u32::from_be_bytes(bytes)) * 20.0;
+                    self.delay_ms = time.as_secs_f64() * 1000.0 - sent;
+                    self.held = f64::from(FRAME);
+                    self.spliced += usize::from(matches!(
+                        self.buffer.advice(),
+                        Advice::ShortenNow | Advice::LengthenNow
+                    ));
+                }
+                Next::Correct(_, samples) | Next::Conceal(samples) => {
+                    self.made_up += 1;
+                    self.held = samples as f64;
+                }
+                Next::Silence => {
+                    self.silent += 1;
+                    return;
+                }
+            }
+        }
+        self.held -= wanted * speed;
+    }
+}
+
+#[test]
+fn an_hour_with_a_card_200_ppm_off_changes_the_delay_by_less_than_20_ms() {
+    for ppm in [-200.0, 200.0] {
+        let mut door = Clocked::new();
+        let mut index = 0_u32;
+        let (mut least, mut most) = (f64::MAX, f64::MIN);
+        for block in 0..3600 * 100_u32 {
+            // The jitter of a good network, up to 4 ms, the same each time.
+            let now = Duration::from_secs_f64(f64::from(block) * 0.01 * (1.0 - ppm * 1e-6));
+            loop {
+                let late = u64::from(index.wrapping_mul(2_654_435_761) >> 20) % 4001;
+                let arrived = ms(u64::from(index) * 20) + Duration::from_micros(late);
+                if arrived > now {
+                    break;
+                }
+                PLAIN.send(&mut door.buffer, index, arrived);
+                index += 1;
+            }
+            door.play(now);
+            // What the start costs is over after half a minute.
+            if block > 3000 {
+                least = least.min(door.delay_ms);
+                most = most.max(door.delay_ms);
+            }
+        }
+        let change = most - least;
+        assert!(change < 20.0, "{ppm} ppm: {least:.1} to {most:.1} ms");
+        assert_eq!((door.spliced, door.made_up), (0, 0), "{ppm} ppm");
+        let learned = door.drift.clocks_ppm();
+        assert!((learned + ppm).abs() < 20.0, "{ppm} ppm: learned {learned}");
+    }
+}
+
+#[test]
+fn a_day_of_silence_is_a_pause_like_any_other() {
+    const DAY: u32 = 24 * 3600 * 50;
+    let mut door = Clocked::new();
+    for index in (0..100).chain(DAY..DAY + 100) {
+        let now = ms(u64::from(index) * 20);
+        // A sender that is silent sends nothing: its time goes on, its numbers do not.
+        let sequence = if index < DAY {
+            index
+        } else {
+            index - DAY + 100
+        };
+        let timestamp = index.wrapping_mul(FRAME);
+        door.buffer
+            .push(now, sequence as u16, timestamp, FRAME, named(index));
+        door.play(now);
+        door.play(now + ms(10));
+        if index == 99 {
+            for quiet in 0..200 {
+                door.play(now + ms(20 + quiet * 10));
+            }
+            assert!(door.silent > 150);
+            door.silent = 0;
+        }
+    }
+    // The time stamp went around: it takes a second packet to believe it.
+    assert!(door.silent <= 8, "{}", door.silent);
+    assert!(door.made_up <= 5, "{}", door.made_up);
+    assert!(door.delay_ms < 60.0, "{}", door.delay_ms);
+}

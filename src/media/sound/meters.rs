@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::RATE;
+use super::echo::supervisor::Report;
 
 /// See the names in [`Meters::figures`].
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub(super) struct Meters {
     pub(super) microphone_blocks: AtomicU64,
     pub(super) microphone_xruns: AtomicU64,
     pub(super) microphone_packets: AtomicU64,
+    /// Per cent of loss that the encoder prepares for.
+    correction: AtomicU64,
     /// Sum, ns.
     pub(super) encoding: AtomicU64,
     pub(super) speaker_blocks: AtomicU64,
@@ -33,6 +37,23 @@ pub(super) struct Meters {
     depth: AtomicU64,
     /// Microseconds.
     target: AtomicU64,
+    /// Bits of an `f64`, parts per million.
+    drift: AtomicU64,
+    /// Blocks that went through the echo control.
+    echo_blocks: AtomicU64,
+    /// Sum, ns.
+    echo_time: AtomicU64,
+    /// Bits of an `f64`, dB.
+    echo_loss: AtomicU64,
+    /// Milliseconds.
+    echo_delay: AtomicU64,
+    echo_jumps: AtomicU64,
+    /// 0 or 1.
+    echo_half_duplex: AtomicU64,
+    /// Bits of an `f64`, dBFS.
+    microphone_level: AtomicU64,
+    /// Bits of an `f64`, dBFS.
+    speaker_level: AtomicU64,
 }
 
 impl Meters {
@@ -50,11 +71,41 @@ impl Meters {
         self.target.store((target * 1000.0) as u64, Relaxed);
     }
 
+    /// How much faster the latest voice's clock is than our card's, ppm.
+    pub(super) fn drift(&self, ppm: f64) {
+        self.drift.store(ppm.to_bits(), Relaxed);
+    }
+
+    /// So many per cent of loss are prepared for.
+    pub(super) fn correction(&self, per_cent: i32) {
+        let per_cent = u64::from(per_cent.unsigned_abs());
+        self.correction.store(per_cent, Relaxed);
+    }
+
+    /// What the echo control knows after a block that took it so long.
+    pub(super) fn echo(&self, report: &Report, took: Duration) {
+        let level = |value: f32| f64::from(value).to_bits();
+        Self::one(&self.echo_blocks);
+        Self::add(&self.echo_time, took.as_nanos() as usize);
+        self.echo_loss.store(level(report.loss_db), Relaxed);
+        let delay = report.delay_ms.unwrap_or(0).max(0);
+        self.echo_delay.store(delay.unsigned_abs(), Relaxed);
+        self.echo_jumps.store(report.delay_jumps, Relaxed);
+        self.echo_half_duplex
+            .store(u64::from(report.half_duplex), Relaxed);
+        self.microphone_level
+            .store(level(report.microphone_dbfs), Relaxed);
+        self.speaker_level
+            .store(level(report.speaker_dbfs), Relaxed);
+    }
+
     /// Everything by name; names end in their unit, plain ones are counts.
     pub(super) fn figures(&self) -> BTreeMap<&'static str, f64> {
         let count = |counter: &AtomicU64| counter.load(Relaxed) as f64;
         let ms = |samples: &AtomicU64| count(samples) * 1000.0 / f64::from(RATE);
+        let level = |bits: &AtomicU64| f64::from_bits(bits.load(Relaxed));
         let packets = count(&self.microphone_packets);
+        let echo_blocks = count(&self.echo_blocks);
         BTreeMap::from([
             ("microphone_blocks", count(&self.microphone_blocks)),
             ("microphone_xruns", count(&self.microphone_xruns)),
@@ -63,6 +114,7 @@ impl Meters {
                 "microphone_encode_ms",
                 count(&self.encoding) / 1e6 / packets.max(1.0),
             ),
+            ("microphone_correction_percent", count(&self.correction)),
             ("speaker_blocks", count(&self.speaker_blocks)),
             ("speaker_xruns", count(&self.speaker_xruns)),
             ("voice_packets", count(&self.voice_packets)),
@@ -76,6 +128,18 @@ impl Meters {
             ("voice_lengthened_ms", ms(&self.voice_lengthened)),
             ("voice_depth_ms", count(&self.depth) / 1000.0),
             ("voice_target_ms", count(&self.target) / 1000.0),
+            ("voice_drift_ppm", level(&self.drift)),
+            ("echo_blocks", echo_blocks),
+            (
+                "echo_block_ms",
+                count(&self.echo_time) / 1e6 / echo_blocks.max(1.0),
+            ),
+            ("echo_loss_db", level(&self.echo_loss)),
+            ("echo_delay_ms", count(&self.echo_delay)),
+            ("echo_delay_jumps", count(&self.echo_jumps)),
+            ("echo_half_duplex", count(&self.echo_half_duplex)),
+            ("microphone_dbfs", level(&self.microphone_level)),
+            ("speaker_dbfs", level(&self.speaker_level)),
         ])
     }
 }

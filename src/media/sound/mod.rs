@@ -3,8 +3,11 @@
 //! ```text
 //!  network --> Voice --> jitter buffer, Opus --+
 //!                                              +--> mixer --> PCM    thread sound-playback
-//!  orders  --> tones --------------------------+
-//!  PCM --> Opus --> broadcast to every leg                           thread sound-capture
+//!  orders  --> tones --------------------------+       |
+//!                                                      | what the card took
+//!                                                      v
+//!  PCM ------------------------------------> echo control --> Opus --> every leg
+//!                                                                    thread sound-capture
 //! ```
 //!
 //! 48 kHz mono, in blocks of 10 ms. The async runtime never touches a PCM. Whether
@@ -13,11 +16,16 @@
 //! ALSA type leaves this module.
 
 mod capture;
+pub mod drift;
+pub mod echo;
 mod encoder;
-mod jitter;
+pub mod jitter;
 mod meters;
+mod packets;
 mod pcm;
 mod playback;
+mod priority;
+pub mod resample;
 mod tones;
 pub mod virtual_card;
 mod voice;
@@ -33,7 +41,13 @@ use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
 use self::capture::Microphone;
+use self::echo::EchoControl;
+pub use self::echo::EchoSettings;
+use self::echo::reference::Reference;
+pub use self::encoder::OpusSettings;
+use self::encoder::{Encoder, Loss};
 use self::meters::Meters;
+use self::packets::Packets;
 use self::playback::{Desk, Speaker};
 use self::voice::VoiceEnd;
 use super::device::DeviceNews;
@@ -59,13 +73,32 @@ const HUNG: Duration = Duration::from_secs(1);
 /// How often the watch looks.
 const WATCH: Duration = Duration::from_millis(250);
 
-/// Which cards, by their ALSA names; `None` is a station without one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which cards, by their ALSA names (`None` is a station without one), and what is
+/// done to the sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoundSettings {
     /// The microphone's PCM, such as `hw:CARD=Device`.
     pub capture: Option<String>,
     /// The speaker's PCM.
     pub playback: Option<String>,
+    /// What is done to the microphone's sound.
+    pub echo: EchoSettings,
+    /// How it is sent.
+    pub opus: OpusSettings,
+    /// How loud the door's own tones are, per cent of the full amplitude.
+    pub tone_volume: u8,
+}
+
+impl Default for SoundSettings {
+    fn default() -> Self {
+        Self {
+            capture: None,
+            playback: None,
+            echo: EchoSettings::default(),
+            opus: OpusSettings::default(),
+            tone_volume: 100,
+        }
+    }
 }
 
 /// Why there can be no sound at all. A card that is merely absent is no error: it
@@ -86,6 +119,7 @@ pub struct Sound {
     packets: broadcast::Sender<Arc<SoundPacket>>,
     desk: Arc<Desk>,
     meters: Arc<Meters>,
+    loss: Arc<Loss>,
 }
 
 impl Sound {
@@ -104,15 +138,20 @@ impl Sound {
             packets: broadcast::channel(FEED_LENGTH).0,
             desk: Arc::default(),
             meters: Arc::default(),
+            loss: Arc::default(),
         };
+        let reference: Arc<Reference> = Arc::default();
         let speaker = Speaker {
             name: settings.playback,
             desk: sound.desk.clone(),
+            reference: reference.clone(),
+            tone_volume: settings.tone_volume,
             meters: sound.meters.clone(),
             watched: Watched::new(Device::Speaker, inbox.clone()),
         };
         let mut watched = vec![speaker.watched.clone()];
         worker::spawn(tasks, "sound-playback", move |stop| {
+            priority::raise();
             playback::run(&speaker, &stop);
         })
         .map_err(Error::Thread)?;
@@ -120,12 +159,18 @@ impl Sound {
             let microphone = Microphone {
                 name,
                 packets: sound.packets.clone(),
-                encoder: encoder::new().map_err(Error::Encoder)?,
+                memory: Packets::new(clock::now()),
+                encoder: Encoder::new(settings.opus).map_err(Error::Encoder)?,
+                opus: settings.opus,
+                loss: sound.loss.clone(),
+                echo: EchoControl::new(settings.echo),
+                reference,
                 meters: sound.meters.clone(),
                 watched: Watched::new(Device::Microphone, inbox),
             };
             watched.push(microphone.watched.clone());
             worker::spawn(tasks, "sound-capture", move |stop| {
+                priority::raise();
                 capture::run(microphone, &stop);
             })
             .map_err(Error::Thread)?;
@@ -150,6 +195,10 @@ impl Sound {
 impl Voices for Sound {
     fn play(&self, tone: Option<Tone>) {
         self.desk.order(tone);
+    }
+
+    fn lost(&self, share: f32) {
+        self.loss.note(share);
     }
 
     fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
+use super::echo::reference::Reference;
 use super::meters::Meters;
 use super::pcm::Playback;
 use super::tones::TonePlayer;
@@ -67,13 +68,17 @@ impl Desk {
 pub(super) struct Speaker {
     pub(super) name: Option<String>,
     pub(super) desk: Arc<Desk>,
+    /// Where the microphone's echo control learns what was played.
+    pub(super) reference: Arc<Reference>,
+    /// Of the tones, per cent.
+    pub(super) tone_volume: u8,
     pub(super) meters: Arc<Meters>,
     pub(super) watched: Watched,
 }
 
 /// Runs until `stop`.
 pub(super) fn run(speaker: &Speaker, stop: &Stop) {
-    let mut mixer = Mixer::new();
+    let mut mixer = Mixer::new(speaker.tone_volume);
     let Some(name) = &speaker.name else {
         while !stop.is_set() {
             mix_for(Duration::from_secs(60), speaker, &mut mixer, stop);
@@ -126,6 +131,7 @@ fn feed(
         if card.write(block)? {
             Meters::one(&speaker.meters.speaker_blocks);
             speaker.watched.moved();
+            speaker.reference.push(block);
             mixer.written();
         }
     }
@@ -179,10 +185,10 @@ struct Mixer {
 }
 
 impl Mixer {
-    fn new() -> Self {
+    fn new(tone_volume: u8) -> Self {
         Self {
             voices: Vec::with_capacity(VOICES),
-            tones: TonePlayer::default(),
+            tones: TonePlayer::new(tone_volume),
             block: [0.0; BLOCK],
         }
     }

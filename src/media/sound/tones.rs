@@ -58,6 +58,10 @@ const BUSY: &[Part] = &[
 const TALK: &[Part] = &[part(523.25, 90), part(783.99, 130)];
 /// G3 and E3, low.
 const FAULT: &[Part] = &[part(196.0, 250), part(164.81, 350)];
+/// G4 and C4, falling: the answer to [`TALK`].
+const ENDED: &[Part] = &[struck(392.0, 160), struck(261.63, 300)];
+/// E5 and C5, a falling third, each second.
+const OPENED: &[Part] = &[struck(659.26, 180), struck(523.25, 320), part(0.0, 500)];
 
 fn parts(tone: Tone) -> &'static [Part] {
     match tone {
@@ -66,16 +70,20 @@ fn parts(tone: Tone) -> &'static [Part] {
         Tone::Busy => BUSY,
         Tone::Talk => TALK,
         Tone::Fault => FAULT,
+        Tone::Ended => ENDED,
+        Tone::Opened => OPENED,
     }
 }
 
 fn loops(tone: Tone) -> bool {
-    matches!(tone, Tone::RingBack)
+    matches!(tone, Tone::RingBack | Tone::Opened)
 }
 
 /// What plays, and what plays after it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TonePlayer {
+    /// Of the peak: 0 to 1.
+    volume: f32,
     playing: Option<Playing>,
     next: Option<Tone>,
     /// A looped tone that waits for `next`, which plays once.
@@ -141,6 +149,16 @@ fn fade(distance: u32) -> f32 {
 }
 
 impl TonePlayer {
+    /// A player whose tones reach `volume` per cent of the full level.
+    pub(super) fn new(volume: u8) -> Self {
+        Self {
+            volume: f32::from(volume.min(100)) / 100.0,
+            playing: None,
+            next: None,
+            then: None,
+        }
+    }
+
     /// Orders a tone, or silence.
     pub(super) fn order(&mut self, tone: Option<Tone>) {
         let looped = tone.is_some_and(loops);
@@ -184,7 +202,7 @@ impl TonePlayer {
                 return;
             };
             match playing.sample() {
-                Some(value) => *sample += value,
+                Some(value) => *sample += self.volume * value,
                 None => self.playing = None,
             }
         }
@@ -207,7 +225,7 @@ mod tests {
     }
 
     fn ordered(tone: Tone) -> TonePlayer {
-        let mut player = TonePlayer::default();
+        let mut player = TonePlayer::new(100);
         player.order(Some(tone));
         player
     }
@@ -248,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_chime_and_a_ring_back_ordered_together_are_both_heard() {
-        let mut player = TonePlayer::default();
+        let mut player = TonePlayer::new(100);
         for before in [0, 1000] {
             play(&mut player, before);
             player.order(Some(Tone::Chime));
@@ -279,7 +297,12 @@ mod tests {
 
     #[test]
     fn what_plays_once_plays_once() {
-        for (tone, length) in [(Tone::Chime, 700), (Tone::Busy, 3000), (Tone::Fault, 600)] {
+        for (tone, length) in [
+            (Tone::Chime, 700),
+            (Tone::Busy, 3000),
+            (Tone::Fault, 600),
+            (Tone::Ended, 460),
+        ] {
             let mut player = ordered(tone);
             let samples = play(&mut player, 8000);
             assert!(peak(&samples[..BLOCK * 5]) > 0.2, "{tone:?}");
@@ -296,6 +319,8 @@ mod tests {
             Tone::Busy,
             Tone::Talk,
             Tone::Fault,
+            Tone::Ended,
+            Tone::Opened,
         ] {
             let samples = play(&mut ordered(tone), 6000);
             assert!(peak(&samples) <= PEAK);
@@ -304,6 +329,37 @@ mod tests {
                 .windows(2)
                 .fold(0.0_f32, |step, pair| step.max((pair[1] - pair[0]).abs()));
             assert!(step < 0.03, "{tone:?} jumps by {step}");
+        }
+    }
+
+    #[test]
+    fn an_opened_door_is_heard_until_it_is_closed() {
+        let mut player = ordered(Tone::RingBack);
+        play(&mut player, 500);
+        player.order(Some(Tone::Opened));
+        let samples = play(&mut player, 10_000);
+        // Ten milliseconds are for the fade of what was heard before.
+        for start in (10..10_000).step_by(1000) {
+            assert!(peak(&samples[ms(start + 20, start + 60)]) > 0.15, "{start}");
+            assert!(
+                peak(&samples[ms(start + 200, start + 240)]) > 0.15,
+                "{start}"
+            );
+            let pause = start + 510..(start + 980).min(10_000);
+            assert_eq!(peak(&samples[ms(pause.start, pause.end)]), 0.0, "{start}");
+        }
+        player.order(None);
+        let after = play(&mut player, 2000);
+        assert_eq!(peak(&after[ms(10, 2000)]), 0.0);
+    }
+
+    #[test]
+    fn the_volume_is_of_the_amplitude() {
+        for (volume, level) in [(0, 0.0), (50, PEAK / 2.0), (100, PEAK)] {
+            let mut player = TonePlayer::new(volume);
+            player.order(Some(Tone::RingBack));
+            let heard = peak(&play(&mut player, 500));
+            assert!((heard - level).abs() < 0.001, "{volume}: {heard}");
         }
     }
 

@@ -57,6 +57,13 @@ pub enum MicSource {
     Voice,
     /// A tone of so many hertz, at -12 dBFS.
     Tone(f32),
+    /// What the speaker plays, later and softer: a small room. Nobody is in it.
+    Room {
+        /// How much later, ms, up to 1000; the FIFOs add to that.
+        delay_ms: u16,
+        /// Of the speaker's amplitude, 0 to 1.
+        gain: f32,
+    },
     /// Nothing.
     Silence,
 }
@@ -105,6 +112,7 @@ impl VirtualCard {
         SoundSettings {
             capture: Some(MICROPHONE.to_owned()),
             playback: Some(SPEAKER.to_owned()),
+            ..SoundSettings::default()
         }
     }
 
@@ -120,6 +128,7 @@ impl VirtualCard {
         microphone: MicSource,
         speaker_wav: Option<PathBuf>,
     ) -> Result<Self, Error> {
+        let room = Room::new(&microphone);
         let sound = load(microphone)?;
         let recording = speaker_wav.as_deref().map(wav::create).transpose()?;
         let failed = |path: &Path| {
@@ -139,6 +148,7 @@ impl VirtualCard {
             speaker,
             sound,
             place: 0,
+            room,
             pending: Vec::with_capacity(2 * PIPE),
             recording,
             blocks: 0,
@@ -216,7 +226,7 @@ fn load(source: MicSource) -> Result<Vec<i16>, Error> {
     match source {
         MicSource::Wav(path) => Ok(wav::load(&path)?),
         MicSource::Voice => Ok(made_up_voice()),
-        MicSource::Silence => Ok(vec![0; BLOCK]),
+        MicSource::Silence | MicSource::Room { .. } => Ok(vec![0; BLOCK]),
         MicSource::Tone(hertz) if (20.0..=20_000.0).contains(&hertz) => {
             // Whole turns, near enough, so that the loop's seam is not heard.
             let turns = (f64::from(hertz) * 10.0).round();
@@ -260,6 +270,35 @@ fn made_up_voice() -> Vec<i16> {
         .collect()
 }
 
+/// The way from the virtual speaker to the virtual microphone.
+struct Room {
+    /// What was played, a ring as long as the delay.
+    air: Vec<i16>,
+    place: usize,
+    gain: f32,
+}
+
+impl Room {
+    fn new(microphone: &MicSource) -> Option<Self> {
+        let MicSource::Room { delay_ms, gain } = microphone else {
+            return None;
+        };
+        let delay = usize::from((*delay_ms).clamp(1, 1000)) * RATE as usize / 1000;
+        Some(Self {
+            air: vec![0; delay],
+            place: 0,
+            gain: gain.clamp(0.0, 1.0),
+        })
+    }
+
+    /// A sample enters the air, and one comes out.
+    fn pass(&mut self, sample: i16) -> i16 {
+        let out = std::mem::replace(&mut self.air[self.place], sample);
+        self.place = (self.place + 1) % self.air.len();
+        (f32::from(out) * self.gain) as i16
+    }
+}
+
 /// The card's clock and memory.
 struct Clockwork {
     microphone: File,
@@ -267,6 +306,7 @@ struct Clockwork {
     sound: Vec<i16>,
     /// Where the microphone is in `sound`.
     place: usize,
+    room: Option<Room>,
     /// Bytes that came out of the speaker's FIFO.
     pending: Vec<u8>,
     recording: Option<WavWriter<BufWriter<File>>>,
@@ -295,14 +335,16 @@ impl Clockwork {
     }
 
     fn tick(&mut self) {
-        self.speak_into_microphone();
-        self.listen_to_speaker();
+        let played = self.listen_to_speaker();
+        self.speak_into_microphone(&played);
+        self.record(&played);
     }
 
-    fn speak_into_microphone(&mut self) {
+    fn speak_into_microphone(&mut self, played: &[i16; BLOCK]) {
         let mut bytes = [0; BLOCK_BYTES];
-        for pair in bytes.as_chunks_mut().0 {
-            *pair = self.sound[self.place].to_le_bytes();
+        for (pair, played) in bytes.as_chunks_mut().0.iter_mut().zip(played) {
+            let echo = self.room.as_mut().map_or(0, |room| room.pass(*played));
+            *pair = self.sound[self.place].saturating_add(echo).to_le_bytes();
             self.place = (self.place + 1) % self.sound.len();
         }
         if ioctl_fionread(&self.microphone).is_ok_and(|waiting| waiting < BACKLOG) {
@@ -312,7 +354,7 @@ impl Clockwork {
         }
     }
 
-    fn listen_to_speaker(&mut self) {
+    fn listen_to_speaker(&mut self) -> [i16; BLOCK] {
         let mut bytes = [0; BLOCK_BYTES];
         while self.pending.len() < BLOCK_BYTES {
             let wanted = BLOCK_BYTES - self.pending.len();
@@ -328,7 +370,7 @@ impl Clockwork {
             *sample = i16::from_le_bytes(*pair);
         }
         self.pending.drain(..whole);
-        self.record(&block);
+        block
     }
 
     fn record(&mut self, block: &[i16; BLOCK]) {

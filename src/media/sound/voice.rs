@@ -11,8 +11,10 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tracing::debug;
 
+use super::drift::Drift;
 use super::jitter::{Advice, JitterBuffer, Next, Pushed};
 use super::meters::Meters;
+use super::resample::Resampler;
 use super::{BLOCK, RATE};
 use crate::clock;
 use crate::media::feed::Voice;
@@ -27,6 +29,9 @@ const LONGEST: usize = RATE as usize / 1000 * 120;
 const LARGEST: usize = 1500;
 /// A frame below this is quiet whatever came before: -50 dBFS.
 const QUIET: f32 = 0.003;
+
+/// How long a block lasts, seconds.
+const BLOCK_S: f64 = BLOCK as f64 / RATE as f64;
 
 /// A packet on its way.
 #[derive(Debug)]
@@ -59,6 +64,9 @@ pub(super) struct Player {
     /// Decoded and not yet played.
     decoded: [f32; 2 * LONGEST],
     held: usize,
+    /// Plays what was decoded at the card's pace.
+    resampler: Resampler,
+    drift: Drift,
     /// Mean loudness of the frames, for finding quiet ones.
     loudness: f32,
     /// The block that is being mixed holds a decoded packet.
@@ -84,6 +92,8 @@ pub(super) fn pair(meters: &Arc<Meters>) -> Result<(VoiceEnd, Box<Player>), opus
         decoder: opus::Decoder::new(RATE, opus::Channels::Mono)?,
         decoded: [0.0; 2 * LONGEST],
         held: 0,
+        resampler: Resampler::new(RATE, RATE),
+        drift: Drift::default(),
         loudness: 0.0,
         fresh: false,
     });
@@ -154,17 +164,31 @@ impl Player {
             return;
         }
         let now = clock::now().saturating_duration_since(self.began);
-        while self.held < BLOCK {
-            if !self.decode_next(now) {
+        self.add_at(now, block);
+    }
+
+    /// Adds the block that is played at `now`, since the begin of this voice.
+    fn add_at(&mut self, now: Duration, block: &mut [f32; BLOCK]) {
+        let mut played = [0.0; BLOCK];
+        let mut made = 0;
+        while made < BLOCK {
+            let (taken, more) = self
+                .resampler
+                .process(&self.decoded[..self.held], &mut played[made..]);
+            self.decoded.copy_within(taken..self.held, 0);
+            self.held -= taken;
+            made += more;
+            let time = Duration::from_micros(made as u64 * 1_000_000 / u64::from(RATE));
+            if made < BLOCK && !self.decode_next(now + time) {
                 break;
             }
         }
-        let count = self.held.min(BLOCK);
-        for (sample, voice) in block.iter_mut().zip(&self.decoded[..count]) {
+        for (sample, voice) in block.iter_mut().zip(&played[..made]) {
             *sample += voice;
         }
-        self.decoded.copy_within(count..self.held, 0);
-        self.held -= count;
+        let trim = self.drift.trim(self.jitter.surplus_ms(), BLOCK_S);
+        self.resampler.set_trim(trim);
+        self.meters.drift(self.drift.clocks_ppm());
         self.meters
             .depth(self.jitter.depth_ms(), self.jitter.target_ms());
     }
@@ -213,6 +237,7 @@ impl Player {
             self.jitter.reset();
         }
         self.held = 0;
+        self.resampler.reset();
     }
 
     /// Decodes or makes up the next piece; `false` if there is only silence.
@@ -307,21 +332,22 @@ fn cross_fade(from: &mut [f32], to: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::sound::encoder;
+    use crate::media::sound::encoder::{Encoder, Loss, OpusSettings};
 
     fn tone(index: usize) -> f32 {
-        (index as f32 * 0.05).sin() * 0.5
+        ((index as f64 * 0.05).sin() * 0.5) as f32
     }
 
     fn opus_packets(count: usize) -> Vec<Bytes> {
-        let mut encoder = encoder::new().expect("an encoder");
+        let mut encoder = Encoder::new(OpusSettings::default()).expect("an encoder");
+        let mut into = [0; 1500];
         (0..count)
             .map(|packet| {
                 let samples: Vec<f32> = (0..960).map(|index| tone(packet * 960 + index)).collect();
-                encoder
-                    .encode_vec_float(&samples, 1500)
-                    .expect("a packet")
-                    .into()
+                let length = encoder
+                    .encode(&samples, &Loss::default(), &mut into)
+                    .expect("a packet");
+                Bytes::copy_from_slice(&into[..length])
             })
             .collect()
     }
@@ -365,6 +391,55 @@ mod tests {
         assert!((15..=30).contains(&loud), "{loud}");
         drop(end);
         assert!(!player.receive());
+    }
+
+    /// A far end whose tone comes over the network to a card that is `ppm` fast.
+    /// Gives what is played, and the meters.
+    fn drifting(ppm: f64, seconds: usize) -> (Vec<f32>, Arc<Meters>) {
+        let meters = Arc::default();
+        let (end, mut player) = pair(&meters).expect("a voice");
+        player.audible.store(true, Relaxed);
+        let packets = opus_packets(seconds * 50);
+        let mut coming = packets.into_iter().enumerate().peekable();
+        let mut played = Vec::with_capacity(seconds * RATE as usize);
+        let block_us = 10_000.0 * (1.0 - ppm * 1e-6);
+        for number in 0..seconds * 100 - 10 {
+            let now = Duration::from_micros(5_000 + (number as f64 * block_us) as u64);
+            while let Some((index, payload)) =
+                coming.next_if(|(index, _)| Duration::from_millis(*index as u64 * 20) <= now)
+            {
+                player.take(Arrival {
+                    sequence: index as u16,
+                    timestamp: index as u32 * 960,
+                    payload,
+                    arrived: player.began + Duration::from_millis(index as u64 * 20),
+                });
+            }
+            let mut block = [0.0; BLOCK];
+            player.add_at(now, &mut block);
+            played.extend_from_slice(&block);
+        }
+        drop(end);
+        (played, meters)
+    }
+
+    #[test]
+    fn a_card_whose_clock_is_off_costs_no_click_and_no_splice() {
+        for ppm in [-200.0, 200.0] {
+            let (played, meters) = drifting(ppm, 40);
+            let figures = meters.figures();
+            for splice in ["voice_shortened_ms", "voice_lengthened_ms"] {
+                assert_eq!(figures[splice], 0.0, "{ppm}: {splice}");
+            }
+            assert_eq!(figures["voice_concealed_ms"], 0.0, "{ppm}");
+            // The tone bends by 0.5 * 0.05^2 a sample; the codec adds a little.
+            let bend = played[2 * RATE as usize..]
+                .windows(3)
+                .fold(0.0_f32, |most, x| {
+                    most.max((x[0] - 2.0 * x[1] + x[2]).abs())
+                });
+            assert!(bend < 0.01, "{ppm}: {bend}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::media::feed::{SoundPacket, Voices};
 use crate::media::rtc::codecs::SOUND_CLOCK;
 use crate::media::rtc::dtmf::{self, Tones};
+use crate::media::rtc::figures::Counters;
 
 type Microphone = broadcast::Receiver<Arc<SoundPacket>>;
 
@@ -21,6 +22,7 @@ type Microphone = broadcast::Receiver<Arc<SoundPacket>>;
 pub(super) async fn send(out: Out, voices: Arc<dyn Voices>) {
     let mut stream = Stream {
         writer: Writer::new(&out),
+        counters: Arc::clone(&out.counters),
         digits: out.digits,
         tones: Tones::default(),
         latest: (rand::random(), clock::now()),
@@ -41,7 +43,10 @@ pub(super) async fn send(out: Out, voices: Arc<dyn Voices>) {
             return;
         };
         let microphone = gate.flow().microphone.then(|| voices.microphone());
-        if !stream.run(microphone, negotiated, &mut gate).await {
+        if !stream
+            .run(&*voices, microphone, negotiated, &mut gate)
+            .await
+        {
             return;
         }
     }
@@ -49,6 +54,7 @@ pub(super) async fn send(out: Out, voices: Arc<dyn Voices>) {
 
 struct Stream {
     writer: Writer,
+    counters: Arc<Counters>,
     digits: mpsc::Receiver<Digits>,
     tones: Tones,
     /// RTP time of the latest packet of the microphone, and when it came.
@@ -59,6 +65,7 @@ impl Stream {
     /// Sends until something changes (`true`) or the session ends (`false`).
     async fn run(
         &mut self,
+        voices: &dyn Voices,
         mut microphone: Option<Microphone>,
         negotiated: Negotiated,
         gate: &mut Gate,
@@ -74,6 +81,7 @@ impl Stream {
                     Ok(packet) => {
                         self.latest = (packet.timestamp, clock::now());
                         begins |= self.tones.is_sounding();
+                        voices.lost(self.counters.peer_loss());
                         if !self.speak(&packet, negotiated.payload_type, &mut begins).await {
                             return false;
                         }
