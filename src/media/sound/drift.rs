@@ -2,8 +2,8 @@
 //! end's clock and our card's are never quite the same. Pure.
 //!
 //! A proportional and an integral part (critically damped): the first takes an error
-//! away within some [`SETTLES_S`], the second learns the difference of the clocks, so that
-//! nothing is left of it. The trim changes a pitch by a sixtieth of a semitone
+//! away within some 15 s, the second learns the difference of the clocks, so that nothing
+//! is left of it. The trim changes a pitch by a sixtieth of a semitone
 //! at most, and slowly: it cannot be heard.
 
 use super::resample::MOST_PPM;

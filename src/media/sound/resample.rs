@@ -4,7 +4,7 @@
 //! [`crate::media::sound::drift`]), and a card that does not do 48 kHz at all.
 //!
 //! Each output sample is a weighted sum of the [`TAPS`] input samples around its
-//! place; the weights are a windowed sinc, kept for [`PHASES`] places between two
+//! place; the weights are a windowed sinc, kept for 128 places between two
 //! samples and interpolated between those. The delay is half of the taps: 0.3 ms at
 //! 48 kHz.
 

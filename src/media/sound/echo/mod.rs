@@ -8,7 +8,7 @@
 //!
 //! The work is done by `sonora`, WebRTC's audio processing (AEC3, noise suppression,
 //! gain) in Rust; none of its types leaves this module. Beside it stands a
-//! [`Supervisor`](supervisor::Supervisor): it measures levels, delay and echo return
+//! [`Supervisor`]: it measures levels, delay and echo return
 //! loss, and tells when the canceller does not get hold of the echo. Then the
 //! microphone is shut while the far end speaks, which is worse than a good canceller
 //! and much better than a howling door.
