@@ -398,6 +398,51 @@ async fn a_small_picture_is_encoded_too() {
     tasks.stop().await;
 }
 
+/// Width and height in a VP8 key frame (RFC 6386, section 9.1).
+fn vp8_size(frame: &VideoFrame) -> (u16, u16) {
+    let side = |at: usize| u16::from_le_bytes([frame.data[at], frame.data[at + 1]]) & 0x3fff;
+    (side(6), side(8))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn size_rate_and_bits_follow_what_the_narrowest_follower_can_take() {
+    let rig = start(Source::Test);
+    for codec in rig.camera.codecs() {
+        let mut feed = rig.camera.subscribe(codec);
+        let narrow = rig.camera.subscribe(codec);
+        feed.afford(Some(2_500_000));
+        next(&mut feed).await;
+        narrow.afford(Some(200_000));
+        // A new size begins with a key frame.
+        while !next(&mut feed).await.key {}
+        let mut frames = Vec::new();
+        for _ in 0..20 {
+            frames.push(next(&mut feed).await);
+        }
+        let span = (frames[19].pts - frames[0].pts).as_secs_f64();
+        let bits = frames[1..].iter().map(|f| f.data.len() * 8).sum::<usize>() as f64 / span;
+        println!(
+            "{codec:?}: {:.1} pictures and {bits:.0} bits a second",
+            19.0 / span
+        );
+        assert!((10.0..=16.0).contains(&(19.0 / span)), "half the rate");
+        assert!(bits < 300_000.0, "{bits} bits a second");
+
+        drop(narrow);
+        let mut wide = None;
+        let asked = clock::now();
+        while wide.is_none() && asked.elapsed() < GENEROUS {
+            feed.afford(Some(2_500_000));
+            wide = Some(next(&mut feed).await).filter(|frame| frame.key);
+        }
+        let wide = wide.expect("the whole picture comes back");
+        if codec == VideoCodec::Vp8 {
+            assert_eq!(vp8_size(&wide), (1280, 720));
+        }
+    }
+    rig.stop().await;
+}
+
 #[test]
 fn the_clock_counts_milliseconds() {
     let at = |ms| clock_value(UNIX_EPOCH + Duration::from_millis(ms));

@@ -52,23 +52,37 @@ pub trait Pictures: Send + Sync {
     fn request_key_frame(&self, codec: VideoCodec);
 }
 
+/// A follower's share in the encoder that it follows. It ends when it is dropped.
+pub trait Share: Send + Sync {
+    /// So many bits a second reach this follower; `None`: none do now, and it
+    /// does not count. The encoder follows those that do.
+    fn afford(&self, bits: Option<u32>);
+}
+
+/// Of an encoder that follows nobody.
+impl Share for () {
+    fn afford(&self, _: Option<u32>) {}
+}
+
 /// The pictures of one codec, for one follower.
 pub struct PictureFeed {
     frames: broadcast::Receiver<Arc<VideoFrame>>,
     /// Dropped with the feed: it tells the encoder that a follower has gone.
-    _guard: Box<dyn Send + Sync>,
+    share: Box<dyn Share>,
 }
 
 impl PictureFeed {
-    /// A feed of `frames`; `guard` is dropped with it.
-    pub fn new(
-        frames: broadcast::Receiver<Arc<VideoFrame>>,
-        guard: impl Send + Sync + 'static,
-    ) -> Self {
+    /// A feed of `frames`; `share` is dropped with it.
+    pub fn new(frames: broadcast::Receiver<Arc<VideoFrame>>, share: impl Share + 'static) -> Self {
         Self {
             frames,
-            _guard: Box::new(guard),
+            share: Box::new(share),
         }
+    }
+
+    /// Tells the encoder how many bits a second reach this follower.
+    pub fn afford(&self, bits: Option<u32>) {
+        self.share.afford(bits);
     }
 
     /// The next picture.

@@ -4,6 +4,7 @@
 //! [`Order`]s and sends [`Input::Media`](crate::call::Input::Media) and
 //! [`Input::Device`](crate::call::Input::Device) to the station's inbox.
 
+mod budget;
 mod device;
 pub mod engine;
 pub mod feed;

@@ -5,14 +5,15 @@
 //! put together again, but show nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 
-use super::feed::{PictureFeed, Pictures, SoundPacket, VideoFrame, Voice, Voices};
+use super::budget::Budget;
+use super::feed::{PictureFeed, Pictures, Share, SoundPacket, VideoFrame, Voice, Voices};
 use super::{Tone, VideoCodec};
 use crate::clock;
 use crate::tasks::Tasks;
@@ -22,10 +23,14 @@ const FRAMES: usize = 8;
 /// Packets that a slow follower can be behind: 160 ms.
 const PACKETS: usize = 8;
 
+/// Bytes of a picture when nobody is short of them: 720 kb/s.
+const PICTURE: u32 = 3_000;
+
 /// 20 ms of silence, as libopus encodes it (CELT, full band, mono).
 const SILENCE: &[u8] = &[0xf8, 0xff, 0xfe];
 
-/// A camera with 30 pictures a second of 3 kB, key pictures of 12 kB.
+/// A camera with 30 pictures a second of 3 kB, or less if its followers can take
+/// less; key pictures are four times as large.
 pub struct SimPictures {
     codecs: Vec<VideoCodec>,
     streams: BTreeMap<VideoCodec, Arc<Stream>>,
@@ -36,7 +41,19 @@ struct Stream {
     /// Requests for a key picture so far, and how many were granted.
     wanted: AtomicU64,
     granted: AtomicU64,
-    followers: Arc<AtomicUsize>,
+    budget: Mutex<Budget>,
+}
+
+impl Stream {
+    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of a usual picture.
+    fn size(&self) -> usize {
+        let bits = self.budget().bits().unwrap_or(u32::MAX);
+        (bits / 30 / 8).clamp(100, PICTURE) as usize
+    }
 }
 
 impl SimPictures {
@@ -49,7 +66,7 @@ impl SimPictures {
                     frames: broadcast::Sender::new(FRAMES),
                     wanted: AtomicU64::new(0),
                     granted: AtomicU64::new(0),
-                    followers: Arc::default(),
+                    budget: Mutex::default(),
                 });
                 tasks.spawn("sim-camera", film(*codec, Arc::clone(&stream)));
                 (*codec, stream)
@@ -72,7 +89,7 @@ impl SimPictures {
     pub fn followers(&self, codec: VideoCodec) -> usize {
         self.streams
             .get(&codec)
-            .map_or(0, |s| s.followers.load(Ordering::Relaxed))
+            .map_or(0, |s| s.budget().followers())
     }
 }
 
@@ -89,7 +106,7 @@ async fn film(codec: VideoCodec, stream: Arc<Stream>) {
         let now = clock::now();
         let frame = VideoFrame {
             codec,
-            data: picture(codec, key),
+            data: picture(codec, key, stream.size()),
             pts: now.saturating_duration_since(began),
             encoded: now,
             key,
@@ -99,9 +116,9 @@ async fn film(codec: VideoCodec, stream: Arc<Stream>) {
     }
 }
 
-fn picture(codec: VideoCodec, key: bool) -> Bytes {
+fn picture(codec: VideoCodec, key: bool, size: usize) -> Bytes {
     const BODY: u8 = 0x55;
-    let size = if key { 12_000 } else { 3_000 };
+    let size = if key { 4 * size } else { size };
     let mut data = Vec::with_capacity(size + 64);
     match (codec, key) {
         // The lowest bit of the first byte is 0 in a key picture (RFC 6386, 9.1).
@@ -128,17 +145,13 @@ impl Pictures for SimPictures {
     }
 
     fn subscribe(&self, codec: VideoCodec) -> PictureFeed {
-        struct Follower(Arc<AtomicUsize>);
-        impl Drop for Follower {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
         match self.streams.get(&codec) {
             Some(stream) => {
-                stream.followers.fetch_add(1, Ordering::Relaxed);
-                let guard = Follower(Arc::clone(&stream.followers));
-                PictureFeed::new(stream.frames.subscribe(), guard)
+                let share = Follower {
+                    id: stream.budget().join(),
+                    stream: Arc::clone(stream),
+                };
+                PictureFeed::new(stream.frames.subscribe(), share)
             }
             // A codec that it does not have: a feed that is over.
             None => PictureFeed::new(broadcast::channel(1).1, ()),
@@ -149,6 +162,24 @@ impl Pictures for SimPictures {
         if let Some(stream) = self.streams.get(&codec) {
             stream.wanted.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// One feed's share in a stream.
+struct Follower {
+    id: u64,
+    stream: Arc<Stream>,
+}
+
+impl Share for Follower {
+    fn afford(&self, bits: Option<u32>) {
+        self.stream.budget().afford(self.id, bits);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stream.budget().leave(self.id);
     }
 }
 

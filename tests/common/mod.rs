@@ -16,6 +16,7 @@ pub(crate) mod indoor;
 pub(crate) mod pages;
 pub(crate) mod peer;
 pub(crate) mod process;
+pub(crate) mod road;
 pub(crate) mod scene;
 pub(crate) mod sound;
 pub(crate) mod station;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use doorstation::call::{Flow, Input, LegId, Media, MediaOrder, Sdp, Wish};
 use doorstation::media::engine::{Engine, Gauge, Settings};
-use doorstation::media::feed::Pictures;
+use doorstation::media::feed::{Pictures, Voices};
 use doorstation::media::sim::{SimPictures, SimVoices};
 use doorstation::media::{Order, VideoCodec};
 use doorstation::tasks::Tasks;
@@ -59,23 +59,36 @@ impl Station {
     pub fn with(codecs: &[VideoCodec], settings: Settings) -> Self {
         let tasks = Tasks::new();
         let pictures = SimPictures::start(codecs, &tasks);
-        Self::before(pictures.clone(), pictures, settings, tasks)
+        Self::before(pictures.clone(), pictures, |sim, _| sim, settings, tasks)
     }
 
     /// With a camera of its own; the simulated one does nothing.
     pub fn filmed_by(camera: Arc<dyn Pictures>, settings: Settings, tasks: Tasks) -> Self {
-        Self::before(SimPictures::start(&[], &tasks), camera, settings, tasks)
+        Self::of(camera, |sim, _| sim, settings, tasks)
     }
 
-    fn before(
+    /// With a camera of its own, and with voices made of the simulated ones.
+    pub fn of<V: Voices + 'static>(
+        camera: Arc<dyn Pictures>,
+        voices: impl FnOnce(Arc<SimVoices>, &Tasks) -> Arc<V>,
+        settings: Settings,
+        tasks: Tasks,
+    ) -> Self {
+        let none = SimPictures::start(&[], &tasks);
+        Self::before(none, camera, voices, settings, tasks)
+    }
+
+    fn before<V: Voices + 'static>(
         pictures: Arc<SimPictures>,
         camera: Arc<dyn Pictures>,
+        speak: impl FnOnce(Arc<SimVoices>, &Tasks) -> Arc<V>,
         settings: Settings,
         tasks: Tasks,
     ) -> Self {
         let voices = SimVoices::start(&tasks);
         let (inbox_tx, inbox) = mpsc::channel(64);
-        let engine = Engine::new(settings, camera, voices.clone(), inbox_tx, tasks.clone());
+        let speech = speak(voices.clone(), &tasks);
+        let engine = Engine::new(settings, camera, speech, inbox_tx, tasks.clone());
         let gauge = engine.gauge();
         let (orders, orders_rx) = mpsc::channel(16);
         tasks.spawn_draining("engine", engine.run(orders_rx));
@@ -199,6 +212,11 @@ impl Station {
         })
         .await
     }
+}
+
+/// As a station is by default: every interface but loopback, where browsers are.
+pub fn any_interface() -> Settings {
+    Settings::default()
 }
 
 /// On loopback, so that no network is needed.

@@ -46,6 +46,12 @@ impl Encoder {
         }
     }
 
+    /// Whether it takes pictures of another size while it runs. The kernel's
+    /// encoders would have to be opened anew, and not every driver can.
+    pub(super) fn resizes(&self) -> bool {
+        self.element != "v4l2h264enc"
+    }
+
     fn probe(codec: VideoCodec, settings: &CameraSettings) -> Option<Self> {
         for encoder in Self::ranking(codec, settings) {
             let element = encoder.element;

@@ -8,6 +8,7 @@
 mod clock_picture;
 mod encoder;
 mod pipeline;
+mod quality;
 mod watch;
 
 pub use clock_picture::{BLOCK, BLOCKS, BLOCKS_X, BLOCKS_Y, clock_value, read_clock};
@@ -25,8 +26,10 @@ use tokio::sync::{broadcast, mpsc};
 
 use self::encoder::Encoder;
 use self::pipeline::Branch;
+use self::quality::Chooser;
+use super::budget::Budget;
 use super::device::DeviceNews;
-use super::feed::{PictureFeed, Pictures, VideoFrame};
+use super::feed::{PictureFeed, Pictures, Share, VideoFrame};
 use super::{VideoCodec, worker};
 use crate::call::{Device, Input};
 use crate::clock;
@@ -92,7 +95,7 @@ pub struct CameraSettings {
     pub height: u32,
     /// Pictures a second.
     pub fps: u32,
-    /// Bits a second, for each codec.
+    /// Bits a second, for each codec, until a far end says what it can take.
     pub bitrate: u32,
 }
 
@@ -155,16 +158,20 @@ pub struct Camera {
 
 #[derive(Debug)]
 struct Inner {
+    settings: CameraSettings,
     tracks: Vec<Arc<Track>>,
     progress: Arc<Progress>,
     branches: Mutex<BTreeMap<VideoCodec, BranchState>>,
 }
 
-/// One codec's branch, if a pipeline is up, and how many follow it.
+/// One codec's branch, if a pipeline is up, who follows it, and with what.
 #[derive(Debug, Default)]
 struct BranchState {
     live: Option<Branch>,
-    followers: usize,
+    budget: Budget,
+    chooser: Chooser,
+    /// Bits a second, as the encoder was told last; `None`: as it started.
+    told: Option<u32>,
 }
 
 /// One codec: its encoder, its followers, its counters.
@@ -214,6 +221,7 @@ impl Camera {
         }
         let began = clock::now();
         let inner = Arc::new(Inner {
+            settings: settings.clone(),
             branches: Mutex::new(
                 encoders
                     .iter()
@@ -298,8 +306,8 @@ impl Pictures for Camera {
         };
         // Listening begins before the valve opens: the key frame is not missed.
         let frames = track.frames.subscribe();
-        self.inner.follow(track);
         let follower = Follower {
+            id: self.inner.follow(track),
             inner: self.inner.clone(),
             codec,
         };
@@ -320,11 +328,19 @@ impl Pictures for Camera {
 struct Follower {
     inner: Arc<Inner>,
     codec: VideoCodec,
+    id: u64,
+}
+
+impl Share for Follower {
+    fn afford(&self, bits: Option<u32>) {
+        self.inner
+            .regulate(self.codec, |budget| budget.afford(self.id, bits));
+    }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.inner.unfollow(self.codec);
+        self.inner.unfollow(self.codec, self.id);
     }
 }
 
@@ -339,22 +355,41 @@ impl Inner {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn follow(&self, track: &Track) {
-        if let Some(state) = self.branches().get_mut(&track.encoder.codec) {
-            state.followers += 1;
-            if let (1, Some(branch)) = (state.followers, &state.live) {
-                track.left_over.store(LEFT_OVER, Relaxed);
-                branch.open();
+    /// A new follower of a track, by its number.
+    fn follow(&self, track: &Track) -> u64 {
+        let mut branches = self.branches();
+        let Some(state) = branches.get_mut(&track.encoder.codec) else {
+            return 0;
+        };
+        let id = state.budget.join();
+        if let (1, Some(branch)) = (state.budget.followers(), &state.live) {
+            track.left_over.store(LEFT_OVER, Relaxed);
+            branch.open();
+        }
+        id
+    }
+
+    fn unfollow(&self, codec: VideoCodec, id: u64) {
+        self.regulate(codec, |budget| budget.leave(id));
+        if let Some(state) = self.branches().get_mut(&codec)
+            && let (0, Some(branch)) = (state.budget.followers(), &state.live)
+        {
+            branch.close();
+            // Whoever comes next begins with the whole picture.
+            (state.chooser, state.told) = (Chooser::default(), None);
+            if let Some(track) = self.track(codec) {
+                let quality = state.chooser.quality;
+                branch.shape(quality, &self.settings, track.encoder.resizes());
+                branch.set_bitrate(track.encoder.element, self.settings.bitrate, quality);
             }
         }
     }
 
-    fn unfollow(&self, codec: VideoCodec) {
-        if let Some(state) = self.branches().get_mut(&codec) {
-            state.followers = state.followers.saturating_sub(1);
-            if let (0, Some(branch)) = (state.followers, &state.live) {
-                branch.close();
-            }
+    /// Changes a codec's budget, and lets its encoder follow.
+    fn regulate(&self, codec: VideoCodec, change: impl FnOnce(&mut Budget)) {
+        if let (Some(track), Some(state)) = (self.track(codec), self.branches().get_mut(&codec)) {
+            change(&mut state.budget);
+            state.follow_budget(track, &self.settings);
         }
     }
 
@@ -363,10 +398,15 @@ impl Inner {
         let mut branches = self.branches();
         for (codec, branch) in live {
             if let Some(state) = branches.get_mut(&codec) {
-                if state.followers > 0 {
+                if state.budget.followers() > 0 {
                     branch.open();
                 }
                 state.live = Some(branch);
+                // A new pipeline begins at full size.
+                (state.chooser, state.told) = (Chooser::default(), None);
+                if let Some(track) = self.track(codec) {
+                    state.follow_budget(track, &self.settings);
+                }
             }
         }
     }
@@ -376,6 +416,30 @@ impl Inner {
         for state in self.branches().values_mut() {
             state.live = None;
         }
+    }
+}
+
+/// A change of less than a twentieth is not worth the encoder's trouble.
+const WORTH: f64 = 0.05;
+
+impl BranchState {
+    /// Sets the encoder to what the followers can take.
+    fn follow_budget(&mut self, track: &Track, settings: &CameraSettings) {
+        let (Some(branch), Some(bits)) = (&self.live, self.budget.bits()) else {
+            return;
+        };
+        let told = f64::from(self.told.unwrap_or(settings.bitrate));
+        let resized = self.chooser.follow(bits, settings, clock::now());
+        if !resized && (f64::from(bits) - told).abs() < WORTH * told {
+            return;
+        }
+        self.told = Some(bits);
+        let quality = self.chooser.quality;
+        if resized {
+            tracing::debug!(codec = ?track.encoder.codec, bits, ?quality, "the picture changes");
+            branch.shape(quality, settings, track.encoder.resizes());
+        }
+        branch.set_bitrate(track.encoder.element, bits, quality);
     }
 }
 

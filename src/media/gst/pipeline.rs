@@ -1,8 +1,8 @@
 //! One life of the capture pipeline, from start to failure.
 //!
 //! ```text
-//!  source --> I420 --> tee --+--> valve --> queue --> vp8enc  --> appsink --> broadcast
-//!                            +--> valve --> queue --> x264enc --> appsink --> broadcast
+//!  source --> I420 --> tee --+--> valve --> queue --> scale --> vp8enc  --> appsink --> broadcast
+//!                            +--> valve --> queue --> scale --> x264enc --> appsink --> broadcast
 //! ```
 //!
 //! The valves stand before the queues: behind a closed one nothing is copied, no
@@ -22,6 +22,7 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
 use super::clock_picture::{ClockPicture, Plane};
+use super::quality::Quality;
 use super::{CameraSettings, Source, Track};
 use crate::clock;
 use crate::media::VideoCodec;
@@ -55,7 +56,12 @@ pub(super) struct Pipeline {
 #[derive(Clone, Debug)]
 pub(super) struct Branch {
     valve: gst::Element,
+    /// The caps behind the scaler.
+    size: gst::Element,
+    encoder: gst::Element,
     sink: gst_app::AppSink,
+    /// One of so many pictures is encoded.
+    every: Arc<AtomicU64>,
 }
 
 impl Branch {
@@ -69,6 +75,38 @@ impl Branch {
     /// Stops pictures before the encoder.
     pub(super) fn close(&self) {
         self.valve.set_property("drop", true);
+    }
+
+    /// Gives pictures another size and rate; `resizes` where the encoder takes it.
+    pub(super) fn shape(&self, quality: Quality, settings: &CameraSettings, resizes: bool) {
+        self.every.store(quality.every(), Relaxed);
+        if resizes {
+            let (width, height) = quality.size(settings);
+            let caps = gst::Caps::builder("video/x-raw")
+                .field("width", width as i32)
+                .field("height", height as i32)
+                .build();
+            self.size.set_property("caps", caps);
+        }
+    }
+
+    /// Sets the encoder's rate, bits a second.
+    pub(super) fn set_bitrate(&self, element: &str, bits: u32, quality: Quality) {
+        // Only libvpx looks at the time of each picture; the others count on the
+        // rate in the caps, and would give half of the bits at half of the rate.
+        let counted = bits.saturating_mul(quality.every() as u32);
+        match element {
+            "vp8enc" => self.encoder.set_property("target-bitrate", bits as i32),
+            "x264enc" => self.encoder.set_property("bitrate", counted / 1000),
+            "openh264enc" => self.encoder.set_property("bitrate", counted),
+            "v4l2h264enc" => {
+                let controls = gst::Structure::builder("controls")
+                    .field("video_bitrate", counted as i32)
+                    .build();
+                self.encoder.set_property("extra-controls", controls);
+            }
+            _ => tracing::debug!(element, "this encoder's rate cannot be set"),
+        }
     }
 
     /// Asks the encoder to make its next picture a key frame.
@@ -100,10 +138,12 @@ impl Pipeline {
         );
         for track in tracks {
             let codec = codec_name(track.encoder.codec);
+            let CameraSettings { width, height, .. } = settings;
             text.push_str(&format!(
                 " tee. ! valve name=valve-{codec} drop=true \
                  ! queue max-size-buffers=1 max-size-bytes=0 max-size-time=0 leaky=downstream \
-                 ! {} ! appsink name=sink-{codec} sync=false async=false max-buffers=4 \
+                 ! videoscale name=scale-{codec} ! capsfilter name=size-{codec} \
+                 caps=video/x-raw,width={width},height={height} ! {} ! appsink name=sink-{codec} sync=false async=false max-buffers=4 \
                  enable-last-sample=false qos=false",
                 track.encoder.launch
             ));
@@ -234,6 +274,9 @@ impl Pipeline {
             .downcast::<gst_app::AppSink>()
             .map_err(|_| "the sink is no appsink".to_owned())?;
         self.time_encoder(track)?;
+        let every = self.thin_out(codec)?;
+        let size = self.element(&format!("size-{codec}"))?;
+        let encoder = self.element(super::Encoder::element_name(track.encoder.codec))?;
         let track = track.clone();
         sink.set_callbacks(
             gst_app::AppSinkCallbacks::builder()
@@ -246,7 +289,29 @@ impl Pipeline {
                 })
                 .build(),
         );
-        Ok(Branch { valve, sink })
+        Ok(Branch {
+            valve,
+            size,
+            encoder,
+            sink,
+            every,
+        })
+    }
+
+    /// Lets one of so many pictures pass to the scaler; 1 to begin with.
+    fn thin_out(&self, codec: &str) -> Result<Arc<AtomicU64>, String> {
+        let every = Arc::new(AtomicU64::new(1));
+        let (chosen, seen) = (every.clone(), AtomicU64::new(0));
+        let pad = self.static_pad(&format!("scale-{codec}"), "sink")?;
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let count = seen.fetch_add(1, Relaxed);
+            if count.is_multiple_of(chosen.load(Relaxed).max(1)) {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Drop
+            }
+        });
+        Ok(every)
     }
 
     /// Notes when a picture enters the encoder; [`Track::publish`] notes when it

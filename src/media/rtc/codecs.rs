@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use rtc::interceptor::{
-    NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry,
-    SenderReportBuilder, Slot,
+    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder,
+    Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MIME_TYPE_VP8, MediaEngine,
 };
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
+use tokio::sync::watch;
 
 use super::figures::Counters;
 use super::limiter::RetransmissionLimiter;
+use super::path::{Guide, Path};
 use super::reports::Reports;
 use super::requests::KeyFrameRequests;
 use super::tap::Tap;
@@ -24,6 +26,11 @@ use crate::media::VideoCodec;
 pub(crate) const SOUND_CLOCK: u32 = 48_000;
 /// RTP clock of every video codec, Hz.
 pub(crate) const VIDEO_CLOCK: u32 = 90_000;
+
+/// The header extension of transport-wide packet numbers
+/// (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+const TRANSPORT_NUMBERS: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// How many sent packets are kept for re-sending. At 1.5 Mb/s this is 0.8 s:
 /// what is asked for later comes too late.
@@ -105,13 +112,18 @@ fn picture(codec_kind: VideoCodec) -> RTCRtpCodecParameters {
             102,
         ),
     };
-    parameters.rtp_codec.rtcp_feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
-        .into_iter()
-        .map(|(typ, parameter)| RTCPFeedback {
-            typ: typ.to_owned(),
-            parameter: parameter.to_owned(),
-        })
-        .collect();
+    parameters.rtp_codec.rtcp_feedback = [
+        ("nack", ""),
+        ("nack", "pli"),
+        ("ccm", "fir"),
+        ("transport-cc", ""),
+    ]
+    .into_iter()
+    .map(|(typ, parameter)| RTCPFeedback {
+        typ: typ.to_owned(),
+        parameter: parameter.to_owned(),
+    })
+    .collect();
     parameters
 }
 
@@ -150,6 +162,7 @@ pub(crate) fn engine(
     medium: Medium,
     codecs: &[RTCRtpCodecParameters],
     counters: &Arc<Counters>,
+    path: watch::Sender<Path>,
 ) -> Result<(MediaEngine, Registry), webrtc::error::Error> {
     let mut engine = MediaEngine::default();
     for parameters in codecs {
@@ -159,14 +172,31 @@ pub(crate) fn engine(
         .with(Reports::SLOT, Tap::new(Reports::new(Arc::clone(counters))))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build());
+    if medium == Medium::Video {
+        // Numbers packets over all streams of a transport, for the far end's
+        // reports of when each arrived. Sound is too little to be told about.
+        let numbers = RTCRtpHeaderExtensionCapability {
+            uri: TRANSPORT_NUMBERS.to_owned(),
+        };
+        engine.register_header_extension(numbers, RtpCodecKind::Video, None)?;
+    }
     let registry = match medium {
         // Lost sound is concealed, not repeated: it would come too late.
         Medium::Audio => reports,
         Medium::Video => reports
             .with(
                 RetransmissionLimiter::SLOT,
-                Tap::new(RetransmissionLimiter::new(Arc::clone(counters))),
+                Tap::new(RetransmissionLimiter::new(
+                    Arc::clone(counters),
+                    path.subscribe(),
+                )),
             )
+            .with(
+                Slot::CongestionControl,
+                CongestionControlBuilder::new(Guide::new(path)).build(),
+            )
+            .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+            .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
             .with(
                 Slot::NackResponder,
                 NackResponderBuilder::new().with_size(RESEND_BUFFER).build(),

@@ -21,6 +21,8 @@ pub(crate) struct Counters {
     pictures: AtomicU64,
     key_pictures: AtomicU64,
     requests: AtomicU64,
+    /// Bits a second, the latest.
+    target: AtomicU64,
     lost_by_peer: AtomicU64,
     /// Of the latest report, in 256ths of the packets.
     peer_loss: AtomicU64,
@@ -66,6 +68,11 @@ impl Counters {
     /// The far end asked for a key frame.
     pub(crate) fn requested(&self, times: usize) {
         add(&self.requests, times);
+    }
+
+    /// Pictures may have so many bits a second.
+    pub(crate) fn target(&self, bits: u32) {
+        self.target.store(u64::from(bits), Ordering::Relaxed);
     }
 
     /// So many of our packets did not reach the far end so far.
@@ -118,6 +125,7 @@ impl Counters {
             values.insert("video_frames_sent", read(&self.pictures));
             values.insert("video_key_frames_sent", read(&self.key_pictures));
             values.insert("video_key_frame_requests", read(&self.requests));
+            values.insert("video_target_bits", read(&self.target));
         }
     }
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtc::interceptor::{Attribute, Packet, Slot, TaggedPacket};
+use tokio::sync::watch;
 
 use super::figures::Counters;
+use super::path::Path;
 use super::tap::Look;
 
-/// Bytes a second that re-sent packets may take: a fifth of 1.5 Mb/s.
-const RATE: f64 = 37_500.0;
-/// What may be saved up: 100 ms of it would hold only three packets, so this is
-/// one lost burst of a key frame (30 packets of 1,200 bytes).
+/// What may be saved up, bytes: 100 ms of it would hold only three packets, so
+/// this is one lost burst of a key frame (30 packets of 1,200 bytes).
 const DEPTH: f64 = 36_000.0;
 
 /// The bucket: bytes that may leave now.
@@ -35,12 +35,13 @@ impl Default for Bucket {
 }
 
 impl Bucket {
-    fn take(&mut self, bytes: usize, now: Instant) -> bool {
+    /// Takes so many bytes out, if they are in; `rate` is in bytes a second.
+    fn take(&mut self, bytes: usize, rate: f64, now: Instant) -> bool {
         let since = self
             .filled
             .replace(now)
             .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
-        self.bytes = (self.bytes + since.as_secs_f64() * RATE).min(DEPTH);
+        self.bytes = (self.bytes + since.as_secs_f64() * rate).min(DEPTH);
         let enough = self.bytes >= bytes as f64;
         if enough {
             self.bytes -= bytes as f64;
@@ -53,16 +54,18 @@ impl Bucket {
 pub(crate) struct RetransmissionLimiter {
     bucket: Bucket,
     counters: Arc<Counters>,
+    path: watch::Receiver<Path>,
 }
 
 impl RetransmissionLimiter {
     /// On the way out right behind the NACK responder (4,000).
     pub(crate) const SLOT: Slot = Slot::Custom(3_500);
 
-    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, path: watch::Receiver<Path>) -> Self {
         Self {
             bucket: Bucket::default(),
             counters,
+            path,
         }
     }
 }
@@ -75,7 +78,8 @@ impl Look for RetransmissionLimiter {
     fn outgoing(&mut self, packet: &TaggedPacket) -> bool {
         match &packet.message.packet {
             Packet::Rtp(rtp) if packet.message.has(&Attribute::Retransmission) => {
-                let passes = self.bucket.take(rtp.payload.len(), packet.now);
+                let rate = self.path.borrow().for_repairs() / 8.0;
+                let passes = self.bucket.take(rtp.payload.len(), rate, packet.now);
                 if passes {
                     self.counters.resent();
                 }
@@ -90,18 +94,21 @@ impl Look for RetransmissionLimiter {
 mod tests {
     use super::*;
 
+    /// A fifth of 1.5 Mb/s, in bytes.
+    const RATE: f64 = 37_500.0;
+
     #[test]
     fn a_burst_passes_and_a_storm_is_held_to_the_rate() {
         let start = crate::clock::now();
         let mut bucket = Bucket::default();
-        let burst = (0..100).filter(|_| bucket.take(1200, start)).count();
+        let burst = (0..100).filter(|_| bucket.take(1200, RATE, start)).count();
         assert_eq!(burst, 30);
 
         // 10 s of a storm: 100 requests each 10 ms.
         let mut passed = 0;
         for step in 1..=1000u32 {
             let now = start + Duration::from_millis(10) * step;
-            passed += (0..100).filter(|_| bucket.take(1200, now)).count();
+            passed += (0..100).filter(|_| bucket.take(1200, RATE, now)).count();
         }
         let bytes_a_second = passed as f64 * 1200.0 / 10.0;
         assert!(

@@ -17,11 +17,13 @@
 
 mod codecs;
 mod dtmf;
+mod estimator;
 mod figures;
 mod handler;
 mod leg;
 mod limiter;
 mod line;
+mod path;
 mod plan;
 mod receiver;
 mod reports;

@@ -20,6 +20,7 @@ use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
+use super::path::Path;
 use super::watcher::Notice;
 use crate::call::{Digits, Flow};
 use crate::clock;
@@ -69,6 +70,8 @@ pub(crate) struct Out {
     pub(crate) ssrc: u32,
     pub(crate) negotiated: watch::Receiver<Option<Negotiated>>,
     pub(crate) transport: watch::Receiver<Transport>,
+    /// The way to the far end; it tells nothing of sound.
+    pub(crate) path: watch::Receiver<Path>,
     pub(crate) flow: watch::Receiver<Flow>,
     /// Digits to send in the sound; not used for a picture.
     pub(crate) digits: mpsc::Receiver<Digits>,
@@ -188,6 +191,7 @@ async fn send_picture(out: Out, pictures: Arc<dyn Pictures>, asked: watch::Recei
         offset: rand::random(),
         notices: Some(out.notices.clone()),
         asked,
+        path: out.path,
         requested: None,
     };
     let mut gate = Gate {
@@ -224,6 +228,7 @@ struct PictureStream {
     notices: Option<mpsc::Sender<Notice>>,
     /// Requests for a key frame of the far end, counted.
     asked: watch::Receiver<u64>,
+    path: watch::Receiver<Path>,
     /// When we last asked the encoder.
     requested: Option<Instant>,
 }
@@ -252,6 +257,7 @@ impl PictureStream {
         // A request that came too soon after the last one is kept until then.
         let mut owed = false;
         self.asked.mark_unchanged();
+        let mut returns = self.afford(&feed);
         loop {
             let due = self
                 .requested
@@ -278,6 +284,15 @@ impl PictureStream {
                     }
                     owed = true;
                 }
+                changed = self.path.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    // What was lost in an outage is not asked for: a new start
+                    // saves the far end's round trip.
+                    let seen = self.afford(&feed);
+                    owed |= std::mem::replace(&mut returns, seen) != seen;
+                }
                 () = tokio::time::sleep_until(due.into()), if owed => {
                     owed = false;
                     self.request(codec);
@@ -289,9 +304,25 @@ impl PictureStream {
                     if gate.open() != Some(negotiated) {
                         return true;
                     }
+                    // A far end that is away does not hold back the others.
+                    if gate.transport.borrow().connected() {
+                        self.afford(&feed);
+                    } else {
+                        feed.afford(None);
+                    }
                 }
             }
         }
+    }
+
+    /// Tells the encoder what reaches the far end; gives how often the way has
+    /// come back.
+    fn afford(&mut self, feed: &PictureFeed) -> u32 {
+        let path = *self.path.borrow_and_update();
+        let bits = path.for_pictures();
+        feed.afford(Some(bits));
+        self.writer.counters.target(bits);
+        path.returns
     }
 
     fn request(&mut self, codec: VideoCodec) {

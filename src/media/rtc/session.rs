@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer, RTCSdpType,
-    RTCSessionDescription, SettingEngine, SettingEngineBuilder,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceServer,
+    RTCSdpType, RTCSessionDescription, Registry, SettingEngine, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpSender, RtpTransceiver};
 
@@ -19,6 +19,7 @@ use super::codecs::{self, Medium};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::{Handler, Transport};
+use super::path::Path;
 use super::receiver;
 use super::runtime::{HurriedRuntime, Hurry};
 use super::sdp::{Description, Direction};
@@ -84,6 +85,7 @@ impl Session {
         let hurry = Arc::new(Hurry::default());
         let counters = Arc::new(Counters::default());
         let (transport_tx, transport) = watch::channel(Transport::default());
+        let (path_tx, path) = watch::channel(Path::default());
         let (tracks_tx, tracks) = mpsc::channel(TRACKS);
         let handler = Handler {
             transport: transport_tx,
@@ -91,8 +93,10 @@ impl Session {
             hurry: Arc::clone(&hurry),
             _census: Arc::clone(&context.census),
         };
+        let interceptors = codecs::engine(make.medium, &codecs, &counters, path_tx)
+            .map_err(Error::session("register its codecs"))?;
         let connection = Guard::new(
-            connect(&context.settings, make.medium, &codecs, &counters, handler).await?,
+            connect(&context.settings, interceptors, handler).await?,
             context.tasks.child(),
         );
         let track = local_track(make.medium, make.stream, &codecs);
@@ -134,6 +138,7 @@ impl Session {
             ssrc,
             negotiated: negotiated_rx,
             transport: session.transport.clone(),
+            path,
             flow: make.flow.clone(),
             digits: digits_rx,
             counters: Arc::clone(&session.counters),
@@ -411,13 +416,9 @@ async fn shut(connection: Arc<dyn PeerConnection>) {
 
 async fn connect(
     settings: &Settings,
-    medium: Medium,
-    codecs: &[RTCRtpCodecParameters],
-    counters: &Arc<Counters>,
+    (engine, registry): (MediaEngine, Registry),
     handler: Handler,
 ) -> Result<Arc<dyn PeerConnection>, Error> {
-    let (engine, registry) =
-        codecs::engine(medium, codecs, counters).map_err(Error::session("register its codecs"))?;
     let server = |server: ice::Server| {
         let login = server.login.map(|login| (login.username, login.password));
         let (username, password) = login.unzip();
