@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rtc::interceptor::{
-    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder,
-    Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
+    NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry,
+    SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MIME_TYPE_VP8, MediaEngine,
@@ -12,11 +12,10 @@ use rtc::peer_connection::configuration::media_engine::{
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
-use tokio::sync::watch;
 
 use super::figures::Counters;
 use super::limiter::RetransmissionLimiter;
-use super::path::{Guide, Path};
+use super::path::{Survey, Surveyor};
 use super::reports::Reports;
 use super::requests::KeyFrameRequests;
 use super::tap::Tap;
@@ -162,7 +161,7 @@ pub(crate) fn engine(
     medium: Medium,
     codecs: &[RTCRtpCodecParameters],
     counters: &Arc<Counters>,
-    path: watch::Sender<Path>,
+    surveyor: &Arc<Surveyor>,
 ) -> Result<(MediaEngine, Registry), webrtc::error::Error> {
     let mut engine = MediaEngine::default();
     for parameters in codecs {
@@ -170,6 +169,7 @@ pub(crate) fn engine(
     }
     let reports = Registry::new()
         .with(Reports::SLOT, Tap::new(Reports::new(Arc::clone(counters))))
+        .with(Survey::SLOT, Tap::new(Survey(Arc::clone(surveyor))))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build());
     if medium == Medium::Video {
@@ -188,12 +188,8 @@ pub(crate) fn engine(
                 RetransmissionLimiter::SLOT,
                 Tap::new(RetransmissionLimiter::new(
                     Arc::clone(counters),
-                    path.subscribe(),
+                    surveyor.path(),
                 )),
-            )
-            .with(
-                Slot::CongestionControl,
-                CongestionControlBuilder::new(Guide::new(path)).build(),
             )
             .with(Slot::TwccSender, TwccSenderBuilder::new().build())
             .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())

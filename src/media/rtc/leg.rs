@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::codecs::Medium;
 use super::figures::Values;
 use super::line::{self, Line, opposite_setup};
+use super::path::Surveyor;
 use super::plan::{Plan, Policy};
 use super::sdp::split::{Kind, session_text};
 use super::sdp::wire::{self, Shown};
@@ -33,6 +34,7 @@ pub(crate) struct Leg {
     origin: (u64, u64),
     flow: watch::Sender<Flow>,
     notices: mpsc::Sender<Notice>,
+    surveyor: Arc<Surveyor>,
     /// The far end insists on BUNDLE (protocol section 7.1): we name a group of the
     /// first live line alone, which it takes, and it goes without the others. A
     /// group that was named once can never be left again, so nobody else gets one.
@@ -65,6 +67,7 @@ impl Leg {
             origin: (rand::random::<u64>() >> 2, 0),
             flow: watch::Sender::new(Flow::default()),
             notices,
+            surveyor: Arc::default(),
             grouped: false,
             holding: false,
             offering_hold: None,
@@ -353,6 +356,7 @@ impl Leg {
             pictures: &self.pictures,
             stream: &self.stream,
             line,
+            surveyor: &self.surveyor,
             flow: self.flow.subscribe(),
             notices: self.notices.clone(),
         };

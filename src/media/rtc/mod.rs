@@ -26,6 +26,7 @@ mod line;
 mod path;
 mod plan;
 mod receiver;
+mod repeat;
 mod reports;
 mod requests;
 mod runtime;

@@ -20,6 +20,8 @@ use webrtc::runtime::{
     TokioRuntime,
 };
 
+use super::repeat::RepeatingSocket;
+
 /// The longest sleep of a driver while its connection is being set up. Measured
 /// over TURN, where each flight otherwise waits for a tick: 4.2 s become 0.1 s
 /// (22 November 2026).
@@ -81,7 +83,8 @@ impl Runtime for HurriedRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        self.tokio.wrap_udp_socket(socket)
+        let socket = self.tokio.wrap_udp_socket(socket)?;
+        Ok(Arc::new(RepeatingSocket::new(socket)))
     }
 
     fn wrap_tcp_listener(

@@ -19,7 +19,7 @@ use super::codecs::{self, Medium};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::{Handler, Transport};
-use super::path::Path;
+use super::path::Surveyor;
 use super::receiver;
 use super::runtime::{HurriedRuntime, Hurry};
 use super::sdp::{Description, Direction};
@@ -53,6 +53,8 @@ pub(crate) struct Make<'a> {
     pub(crate) line: usize,
     /// What may pass.
     pub(crate) flow: watch::Receiver<Flow>,
+    /// Of the leg.
+    pub(crate) surveyor: &'a Arc<Surveyor>,
     /// Where news goes.
     pub(crate) notices: mpsc::Sender<Notice>,
 }
@@ -85,7 +87,9 @@ impl Session {
         let hurry = Arc::new(Hurry::default());
         let counters = Arc::new(Counters::default());
         let (transport_tx, transport) = watch::channel(Transport::default());
-        let (path_tx, path) = watch::channel(Path::default());
+        if make.medium == Medium::Video {
+            make.surveyor.begin();
+        }
         let (tracks_tx, tracks) = mpsc::channel(TRACKS);
         let handler = Handler {
             transport: transport_tx,
@@ -93,7 +97,7 @@ impl Session {
             hurry: Arc::clone(&hurry),
             _census: Arc::clone(&context.census),
         };
-        let interceptors = codecs::engine(make.medium, &codecs, &counters, path_tx)
+        let interceptors = codecs::engine(make.medium, &codecs, &counters, make.surveyor)
             .map_err(Error::session("register its codecs"))?;
         let connection = Guard::new(
             connect(&context.settings, interceptors, handler).await?,
@@ -138,7 +142,7 @@ impl Session {
             ssrc,
             negotiated: negotiated_rx,
             transport: session.transport.clone(),
-            path,
+            path: make.surveyor.path(),
             flow: make.flow.clone(),
             digits: digits_rx,
             counters: Arc::clone(&session.counters),
