@@ -81,6 +81,9 @@ impl Voices for Beeper {
     }
 }
 
+/// So that a busy machine keeps up: what is measured is the road.
+const SMALL: (u32, u32) = (640, 360);
+
 struct Scene {
     door: Station,
     road: Road,
@@ -92,7 +95,7 @@ struct Scene {
 
 impl Scene {
     /// A call over a road with this weather; `None` where there is no Chromium.
-    async fn call(weather: Weather, seed: u64) -> Result<Option<Self>> {
+    async fn call(weather: Weather, seed: u64, size: (u32, u32)) -> Result<Option<Self>> {
         let Some(programs) = Programs::find()? else {
             return Ok(None);
         };
@@ -112,9 +115,8 @@ impl Scene {
 
         let tasks = Tasks::new();
         let (inbox, _news) = mpsc::channel(16);
-        // Small, so that a busy machine keeps up: what is measured is the road.
         let mut settings = CameraSettings::new(Source::Test);
-        (settings.width, settings.height) = (640, 360);
+        (settings.width, settings.height) = size;
         let camera = Camera::start(settings, inbox, &tasks)?;
         let road = Road::new(weather, seed, &tasks);
         let door = Station::of(Arc::new(camera), Beeper::start, rtc::any_interface(), tasks);
@@ -170,7 +172,7 @@ fn number(seen: &Value, name: &str) -> f64 {
 }
 
 async fn loses(weather: Weather, seed: u64, least_rate: f64, least_marks: f64) -> Result<()> {
-    let Some(scene) = Scene::call(weather, seed).await? else {
+    let Some(scene) = Scene::call(weather, seed, SMALL).await? else {
         return Ok(());
     };
     // The browser's start is not the road's fault.
@@ -206,7 +208,7 @@ async fn bursts_of_loss_are_mended() -> Result<()> {
 
 #[tokio::test]
 async fn after_an_outage_of_eight_seconds_all_is_back_at_once() -> Result<()> {
-    let Some(scene) = Scene::call(Weather::fair(), 8).await? else {
+    let Some(scene) = Scene::call(Weather::fair(), 8, SMALL).await? else {
         return Ok(());
     };
     scene.watch(2).await?;
@@ -235,7 +237,7 @@ async fn a_line_that_becomes_narrow_and_wide_again_carries_the_call() -> Result<
         rate: Some(rate),
         ..Weather::fair()
     };
-    let Some(scene) = Scene::call(at(3e6), 4).await? else {
+    let Some(scene) = Scene::call(at(3e6), 4, (960, 540)).await? else {
         return Ok(());
     };
     scene.watch(3).await?;
@@ -244,17 +246,57 @@ async fn a_line_that_becomes_narrow_and_wide_again_carries_the_call() -> Result<
     scene.watch(5).await?;
     let narrow = scene.watch(5).await?;
     scene.road.set(at(3e6));
-    scene.watch(5).await?;
+    scene.watch(8).await?;
     let wide = scene.watch(3).await?;
     scene.end().await?;
     for seen in [&narrow, &wide] {
         ensure!(seen["state"] == "connected", "{seen}");
-        ensure!(number(seen, "freeze") <= 600.0, "{seen}");
+        // A picture that changes its size may rest for a moment.
+        ensure!(number(seen, "freeze") <= 1000.0, "{seen}");
         ensure!(number(seen, "marks") >= number(seen, "expected"), "{seen}");
-        ensure!(number(seen, "rate") >= 13.0, "{seen}");
+        ensure!(number(seen, "rate") >= 12.0, "{seen}");
     }
-    ensure!(number(&wide, "rate") >= 27.0, "{wide}");
+    // A busy machine encodes fewer pictures of this size.
+    ensure!(number(&wide, "rate") >= 20.0, "{wide}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_way_that_is_gone_is_replaced_by_another_one() {
+    let codecs = [VideoCodec::Vp8];
+    let (mut door, mut page) = (Station::new(&codecs), Station::new(&codecs));
+    let leg = LegId::new("leg");
+    let mut road = Road::new(Weather::fair(), 9, &door.tasks);
+    let offer = door.offer(&leg, SEND).await;
+    let (answer, _) = page.answer(&leg, road.of_door(&offer).await, WATCH).await;
+    door.apply(&leg, road.of_page(&answer).await).await;
+    for end in [&mut door, &mut page] {
+        end.is(&leg, Media::Connected).await;
+        end.flow(&leg, EVERYTHING).await;
+    }
+    for end in [&mut door, &mut page] {
+        end.is(&leg, Media::FirstSound).await;
+    }
+    // For good: only another road can help.
+    road.set(Weather {
+        cut: true,
+        ..Weather::fair()
+    });
+    door.is(&leg, Media::Away).await;
+    let mut other = Road::new(Weather::fair(), 10, &door.tasks);
+    let offer = door.reoffer(&leg, false).await;
+    let (answer, _) = page.reanswer(&leg, other.of_door(&offer).await).await;
+    door.apply(&leg, other.of_page(&answer).await).await;
+    let heard = (door.voices.clone(), page.voices.clone());
+    let before = (heard.0.heard().audible, heard.1.heard().audible);
+    let began = clock::now();
+    rtc::eventually("sound both ways over the other road", || {
+        heard.0.heard().audible > before.0 + 10 && heard.1.heard().audible > before.1 + 10
+    })
+    .await;
+    println!("back {:?} after the answer", began.elapsed());
+    let figures = door.close(&leg).await;
+    assert!(figures["video_key_frames_sent"] >= 2.0, "{figures:?}");
 }
 
 /// How long each of some calls over a road with a fifth of loss takes to connect.

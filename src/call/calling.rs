@@ -209,6 +209,7 @@ impl Call {
             | Media::FirstPictureSent
             | Media::Digit(_)
             | Media::DigitsFailed(_)
+            | Media::Away
             | Media::Lost(_)
             | Media::FarEndClosed
             | Media::Figures(_) => {}

@@ -226,6 +226,8 @@ pub enum Media {
     FirstSound,
     /// The first packet of our picture left.
     FirstPictureSent,
+    /// A transport has brought nothing for 5 s: a new offer looks for another way.
+    Away,
     /// A transport failed or stayed away too long.
     Lost(String),
     /// The far end pressed a key (DTMF): told once for each press.

@@ -230,6 +230,7 @@ impl Call {
             }
             Media::FirstSound => self.moment("answer_to_first_sound", answered, cx),
             Media::FirstPictureSent => self.moment("answer_to_first_picture_sent", answered, cx),
+            Media::Away => self.look_for_a_way(cx),
             Media::Lost(why) => {
                 self.error("call:2", format!("sound and picture were lost: {why}"), cx);
                 self.end("9900", "Sound and picture were lost", cx);
@@ -313,6 +314,21 @@ impl Call {
             | Exchange::Settling { .. }
             | Exchange::Reanswering => {}
         }
+    }
+
+    /// Offers anew without a change of who holds whom: the media engine looks for
+    /// another way to a far end that is away. An exchange under way does it, too.
+    fn look_for_a_way(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Talking(talking) = &mut self.stage else {
+            return;
+        };
+        if talking.exchange != Exchange::Idle {
+            return;
+        }
+        let hold = talking.held_by_us;
+        talking.exchange = Exchange::Offering { hold };
+        cx.media(&talking.leg, MediaOrder::Reoffer { hold });
+        self.timers.start(Timer::Update, cx.now + UPDATE);
     }
 
     fn take_offer(&mut self, offer: Option<Sdp>, cx: &mut Cx<'_>) {

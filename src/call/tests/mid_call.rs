@@ -21,6 +21,20 @@ fn we_hold_and_take_back() {
 }
 
 #[test]
+fn a_far_end_that_is_away_is_offered_another_way_and_nothing_else_changes() {
+    let (mut bench, leg) = Bench::in_call();
+    bench.media(&leg, Media::Away);
+    // Once is enough.
+    bench.media(&leg, Media::Away);
+    bench.media(&leg, Media::OfferReady(sdp("restart")));
+    assert_eq!(bench.signals(&leg), [&SignalOrder::Update(sdp("restart"))]);
+    bench.signal(&leg, Signal::Responded(sdp("here")));
+    bench.media(&leg, Media::AnswerApplied { held: false });
+    assert!(bench.states().is_empty());
+    assert!(bench.flow().microphone);
+}
+
+#[test]
 fn the_peer_holds_and_takes_back() {
     let (mut bench, leg) = Bench::in_call();
     for (held, state) in [(true, "ON_REMOTE_HOLD"), (false, "IN_CALL")] {

@@ -308,7 +308,8 @@ impl Pipeline {
             if count.is_multiple_of(chosen.load(Relaxed).max(1)) {
                 gst::PadProbeReturn::Ok
             } else {
-                gst::PadProbeReturn::Drop
+                // Not `Drop`: it would free the picture twice (gstreamer 0.25.4).
+                gst::PadProbeReturn::Handled
             }
         });
         Ok(every)

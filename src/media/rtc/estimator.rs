@@ -64,7 +64,7 @@ const CUT: Duration = Duration::from_millis(600);
 /// was too much, and when the stream does not fill it.
 const GROWTH: f64 = 1.04;
 const NEAR_GROWTH: f64 = 1.008;
-const CREEP: f64 = 1.01;
+const CREEP: f64 = 1.02;
 
 /// One packet of which the far end has told.
 #[derive(Clone, Copy, Debug)]

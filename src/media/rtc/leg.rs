@@ -1,7 +1,7 @@
 //! A leg's media: its m-lines in order, its descriptions, its hold.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,9 @@ use super::{Context, Error};
 use crate::call::{Digits, Figures, Flow, Media, Sdp, Wish};
 use crate::clock;
 use crate::media::VideoCodec;
+
+/// How long a search for another way has before the next one.
+const LOOKING: Duration = Duration::from_secs(5);
 
 /// The media of one leg.
 pub(crate) struct Leg {
@@ -47,6 +50,8 @@ pub(crate) struct Leg {
     answered: Option<Instant>,
     told_connected: bool,
     told_closed: bool,
+    /// When the latest search for another way began.
+    looked: Option<Instant>,
     values: Values,
 }
 
@@ -74,6 +79,7 @@ impl Leg {
             answered: None,
             told_connected: false,
             told_closed: false,
+            looked: None,
             values: Values::new(),
         }
     }
@@ -142,6 +148,9 @@ impl Leg {
             let Some(session) = &line.session else {
                 return Ok(());
             };
+            if std::mem::take(&mut line.away) {
+                session.look_for_another_way().await?;
+            }
             line.offered = if hold {
                 Direction::SendOnly
             } else {
@@ -420,6 +429,10 @@ impl Leg {
                 }
                 self.connected()
             }
+            Notice::Away(index) => {
+                self.lines.get(index).filter(|line| line.is_live())?;
+                self.away()
+            }
             Notice::Lost(index, reason) => {
                 let line = self.lines.get(index)?;
                 let medium = line.medium.map_or("media", Medium::name);
@@ -438,6 +451,21 @@ impl Leg {
             Notice::FirstPictureSent => Some(Media::FirstPictureSent),
             Notice::FirstSound => Some(Media::FirstSound),
         }
+    }
+
+    /// One line's way is gone: the others' are likely to be, and notice it a moment
+    /// later.
+    fn away(&mut self) -> Option<Media> {
+        let now = clock::now();
+        let looking = self.looked.is_some_and(|then| now < then + LOOKING);
+        if looking {
+            return None;
+        }
+        self.looked = Some(now);
+        for line in self.lines.iter_mut().filter(|line| line.is_live()) {
+            line.away = true;
+        }
+        Some(Media::Away)
     }
 
     /// `Connected`, once, when every live line is. A line that is given up can

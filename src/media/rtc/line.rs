@@ -28,6 +28,8 @@ pub(crate) struct Line {
     /// How the wire showed it last: ours, or the far end's of a rejected line.
     pub(crate) shown: Option<Section>,
     pub(crate) connected: bool,
+    /// Nothing came of late: the next offer looks for another way.
+    pub(crate) away: bool,
     pub(crate) closed_by_peer: bool,
 }
 
@@ -43,6 +45,7 @@ impl Line {
             setup: None,
             shown: None,
             connected: false,
+            away: false,
             closed_by_peer: false,
         }
     }
@@ -105,6 +108,7 @@ impl Line {
     /// Takes the session out: the line is rejected from now on.
     pub(crate) fn reject(&mut self) -> Option<Session> {
         self.connected = false;
+        self.away = false;
         self.closed_by_peer = false;
         self.setup = None;
         self.session.take()

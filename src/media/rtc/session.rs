@@ -1,6 +1,7 @@
 //! One webrtc-rs connection with one m-line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -187,6 +188,25 @@ impl Session {
         self.describe(offer).await
     }
 
+    /// Lets the next offer begin ICE anew (RFC 8445, section 2.4), over the same
+    /// sockets and the same DTLS.
+    ///
+    /// # Errors
+    ///
+    /// When webrtc-rs refuses.
+    pub(crate) async fn look_for_another_way(&self) -> Result<(), Error> {
+        tracing::info!(
+            medium = self.medium.name(),
+            "looking for another way to the far end"
+        );
+        self.hurry.setting_up(true);
+        self.connection
+            .get()
+            .restart_ice()
+            .await
+            .map_err(Error::session("look for another way"))
+    }
+
     /// Takes the far end's offer and answers it.
     ///
     /// # Errors
@@ -312,16 +332,22 @@ impl Session {
             // The far end may think about an offer for a minute.
             self.hurry.setting_up(false);
         }
-        let described = self
-            .connection
-            .get()
-            .local_description()
+        tokio::time::timeout(GATHERING, self.candidates())
             .await
-            .ok_or(Error::NoSession("describe"))?;
-        if described.sdp.contains("a=candidate:") {
-            Ok(described.sdp)
-        } else {
-            Err(Error::NoCandidates)
+            .unwrap_or(Err(Error::NoCandidates))
+    }
+
+    /// Our description with its candidates. When ICE begins anew they come a moment
+    /// after the description, and no state tells of it.
+    async fn candidates(&self) -> Result<String, Error> {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            look.tick().await;
+            let described = self.connection.get().local_description().await;
+            let text = described.ok_or(Error::NoSession("describe"))?.sdp;
+            if text.contains("a=candidate:") {
+                return Ok(text);
+            }
         }
     }
 
@@ -455,7 +481,6 @@ async fn connect(
 /// ICE without waits: checks each 20 ms for up to 10 s, and the first pair that
 /// works is taken, whatever kind it is.
 fn ice_settings() -> SettingEngine {
-    use std::time::Duration;
     const CHECK: Duration = Duration::from_millis(20);
     const CHECKS: u16 = 500;
     SettingEngineBuilder::new()

@@ -18,9 +18,8 @@ use crate::tasks::Tasks;
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a transport may stay away, after the 5 s until it is called
-/// disconnected. A phone that changes its network is back by then, and an outage
-/// of 8 s must not end a call.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// disconnected: 30 s in all. A phone that changes its network is back by then.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// How long a transport may take to come about, from the first check (protocol
 /// section 11.5). A 3.x page that fails on our answer goes away without a word.
@@ -31,6 +30,8 @@ const COMING_UP: Duration = Duration::from_secs(15);
 pub(crate) enum Notice {
     /// Media can pass, for the first time.
     Connected(usize),
+    /// Nothing has come for 5 s.
+    Away(usize),
     /// The transport failed or stayed away too long.
     Lost(usize, &'static str),
     /// The far end closed it.
@@ -100,10 +101,13 @@ impl Watch {
                 self.connected = true;
                 self.tell(Notice::Connected(self.line)).await;
             }
-            if !now.disconnected() {
+            if now.connected() && !now.disconnected() {
                 away = None;
-            } else if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-                let reason = "the far end sent nothing for 15 s";
+            } else if now.disconnected() && away.is_none() {
+                away = Some(Instant::now());
+                self.tell(Notice::Away(self.line)).await;
+            } else if away.is_some_and(|since| since.elapsed() > PATIENCE) {
+                let reason = "the far end sent nothing for 30 s";
                 self.tell(Notice::Lost(self.line, reason)).await;
                 return;
             }
