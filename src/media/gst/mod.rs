@@ -5,6 +5,7 @@
 //! that stop coming take it down and build it again, with [`Input::Device`] for the
 //! station; feeds of pictures survive that. No GStreamer type leaves this module.
 
+mod branch;
 mod clock_picture;
 mod encoder;
 mod pipeline;
@@ -24,6 +25,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::{broadcast, mpsc};
 
+use self::branch::BranchState;
 use self::encoder::Encoder;
 use self::pipeline::Branch;
 use self::quality::Chooser;
@@ -162,16 +164,6 @@ struct Inner {
     tracks: Vec<Arc<Track>>,
     progress: Arc<Progress>,
     branches: Mutex<BTreeMap<VideoCodec, BranchState>>,
-}
-
-/// One codec's branch, if a pipeline is up, who follows it, and with what.
-#[derive(Debug, Default)]
-struct BranchState {
-    live: Option<Branch>,
-    budget: Budget,
-    chooser: Chooser,
-    /// Bits a second, as the encoder was told last; `None`: as it started.
-    told: Option<u32>,
 }
 
 /// One codec: its encoder, its followers, its counters.
@@ -416,30 +408,6 @@ impl Inner {
         for state in self.branches().values_mut() {
             state.live = None;
         }
-    }
-}
-
-/// A change of less than a twentieth is not worth the encoder's trouble.
-const WORTH: f64 = 0.05;
-
-impl BranchState {
-    /// Sets the encoder to what the followers can take.
-    fn follow_budget(&mut self, track: &Track, settings: &CameraSettings) {
-        let (Some(branch), Some(bits)) = (&self.live, self.budget.bits()) else {
-            return;
-        };
-        let told = f64::from(self.told.unwrap_or(settings.bitrate));
-        let resized = self.chooser.follow(bits, settings, clock::now());
-        if !resized && (f64::from(bits) - told).abs() < WORTH * told {
-            return;
-        }
-        self.told = Some(bits);
-        let quality = self.chooser.quality;
-        if resized {
-            tracing::debug!(codec = ?track.encoder.codec, bits, ?quality, "the picture changes");
-            branch.shape(quality, settings, track.encoder.resizes());
-        }
-        branch.set_bitrate(track.encoder.element, bits, quality);
     }
 }
 

@@ -6,11 +6,13 @@ use rtc::interceptor::{
     NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry,
     SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
+use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MIME_TYPE_VP8, MediaEngine,
 };
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
+    RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
 
 use super::figures::Counters;
@@ -206,4 +208,32 @@ pub(crate) fn engine(
             .with(KeyFrameRequests::SLOT, Tap::new(KeyFrameRequests)),
     };
     Ok((engine, registry))
+}
+
+/// A track to send with, and its SSRC.
+pub(crate) fn local_track(
+    medium: Medium,
+    stream: &str,
+    codecs: &[RTCRtpCodecParameters],
+) -> (MediaStreamTrack, u32) {
+    let ssrc = rand::random();
+    let coding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters {
+            ssrc: Some(ssrc),
+            ..Default::default()
+        },
+        codec: codecs
+            .first()
+            .map(|c| c.rtp_codec.clone())
+            .unwrap_or_default(),
+        ..Default::default()
+    };
+    let track = MediaStreamTrack::new(
+        stream.to_owned(),
+        format!("{stream}-{}", medium.name()),
+        medium.name().to_owned(),
+        medium.kind(),
+        vec![coding],
+    );
+    (track, ssrc)
 }

@@ -3,10 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -104,7 +100,7 @@ impl Session {
             connect(&context.settings, interceptors, handler).await?,
             context.tasks.child(),
         );
-        let track = local_track(make.medium, make.stream, &codecs);
+        let track = codecs::local_track(make.medium, make.stream, &codecs);
         let ssrc = track.1;
         let track = Arc::new(TrackLocalStaticRTP::new(track.0));
         let sender = connection
@@ -490,31 +486,4 @@ fn ice_settings() -> SettingEngine {
         .with_relay_acceptance_min_wait(Some(Duration::ZERO))
         .with_sdp_media_level_fingerprints(true)
         .build()
-}
-
-fn local_track(
-    medium: Medium,
-    stream: &str,
-    codecs: &[RTCRtpCodecParameters],
-) -> (MediaStreamTrack, u32) {
-    let ssrc = rand::random();
-    let coding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters {
-            ssrc: Some(ssrc),
-            ..Default::default()
-        },
-        codec: codecs
-            .first()
-            .map(|c| c.rtp_codec.clone())
-            .unwrap_or_default(),
-        ..Default::default()
-    };
-    let track = MediaStreamTrack::new(
-        stream.to_owned(),
-        format!("{stream}-{}", medium.name()),
-        medium.name().to_owned(),
-        medium.kind(),
-        vec![coding],
-    );
-    (track, ssrc)
 }
