@@ -19,6 +19,29 @@ pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// The minute of the day, 0 to 1439, in this machine's time zone: for what follows
+/// people's days.
+pub fn minute_of_day() -> u16 {
+    let Ok(now) = jiff::Timestamp::try_from(wall()) else {
+        return 0;
+    };
+    let now = now.to_zoned_datetime(jiff::tz::TimeZone::system());
+    u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs())
+}
+
+/// The time of an event whose stamp is `ns` nanoseconds of `CLOCK_MONOTONIC`, as the
+/// kernel gives it. A stamp from the future is now.
+pub fn at_monotonic(ns: u64) -> Instant {
+    let kernel = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let kernel = Duration::new(
+        u64::try_from(kernel.tv_sec).unwrap_or(0),
+        u32::try_from(kernel.tv_nsec).unwrap_or(0),
+    );
+    let age = kernel.saturating_sub(Duration::from_nanos(ns));
+    let now = now();
+    now.checked_sub(age).unwrap_or(now)
+}
+
 /// Milliseconds since the Unix epoch, as the wire protocol's `time` wants them.
 pub fn wall_ms() -> u64 {
     wall()

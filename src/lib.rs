@@ -23,12 +23,14 @@
 //!   together what a program needs that only wants to call.
 
 pub mod app;
+pub mod board;
 pub mod call;
 pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod gateway;
+pub mod hands_on;
 pub mod ice;
 pub mod media;
 pub mod panel;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use doorstation::report::terminal::{self, Look};
-use doorstation::{config, demo, telemetry};
+use doorstation::{board, config, demo, hands_on, telemetry};
 
 /// The firmware of an open door station: a visitor presses the bell, a person
 /// indoors sees them in any browser, answers, and both talk.
@@ -31,7 +31,10 @@ Examples:
   doorstation demo                       a whole call on this machine, no hardware needed
   doorstation demo --user anna:secret    with a person of your own
   doorstation config check FILE          tell every mistake in a configuration
-  doorstation run --config FILE          the door station";
+  doorstation run --config FILE          the door station
+  doorstation board show pi4             what is wired where
+  doorstation leds test                  light each light in turn
+  doorstation buttons watch              what the contacts do, and how they bounce";
 
 #[derive(Subcommand)]
 enum Command {
@@ -50,6 +53,63 @@ enum Command {
     /// Look at a configuration without running it.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at boards: what is wired where.
+    #[command(subcommand)]
+    Board(BoardCommand),
+    /// Try the panel's lights; the station must not run.
+    #[command(subcommand)]
+    Leds(LedsCommand),
+    /// Try the panel's buttons and sensors; the station must not run.
+    #[command(subcommand)]
+    Buttons(ButtonsCommand),
+}
+
+#[derive(Subcommand)]
+enum BoardCommand {
+    /// Name the boards of this version.
+    List,
+    /// Show a board's wires.
+    Show {
+        /// A board's name, or a file.
+        board: String,
+
+        /// As a drawing, SVG.
+        #[arg(long, conflicts_with = "toml")]
+        svg: bool,
+
+        /// As a board file, to begin one of your own with.
+        #[arg(long)]
+        toml: bool,
+    },
+    /// Tell every mistake in a board file; exit code 2 if there is one.
+    Check {
+        /// A board's name, or a file.
+        board: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum LedsCommand {
+    /// Light each light in turn and say which.
+    Test {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ButtonsCommand {
+    /// Show levels and edges as they come, and at the end how the contacts bounce.
+    Watch {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+        config: PathBuf,
+
+        /// End after so many seconds instead of at Ctrl-C.
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<u64>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -74,6 +134,18 @@ fn main() -> ExitCode {
         .unwrap_or_else(telemetry::LogFormat::fitting);
     match arguments.command {
         Command::Config(ConfigCommand::Check { file }) => check(&file),
+        Command::Board(command) => board(command),
+        Command::Leds(LedsCommand::Test { config: file }) => match config::load(&file) {
+            Ok(checked) => outcome(in_runtime(hands_on::test_lights(checked.panel))),
+            Err(faults) => refuse(&faults),
+        },
+        Command::Buttons(ButtonsCommand::Watch {
+            config: file,
+            seconds,
+        }) => match config::load(&file) {
+            Ok(checked) => outcome(in_runtime(hands_on::watch_buttons(checked.panel, seconds))),
+            Err(faults) => refuse(&faults),
+        },
         Command::Run { config: file, json } => {
             let checked = match config::load(&file) {
                 Ok(checked) => checked,
@@ -108,6 +180,48 @@ fn check(file: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(faults) => refuse(&faults),
+    }
+}
+
+fn board(command: BoardCommand) -> ExitCode {
+    match command {
+        BoardCommand::List => {
+            for name in config::board::names() {
+                match config::board::load(name) {
+                    Ok(file) => println!("{name:10} {}", file.board.title),
+                    Err(faults) => return refuse(&faults),
+                }
+            }
+            ExitCode::SUCCESS
+        }
+        BoardCommand::Show { board, svg, toml } => match config::board::load(&board) {
+            Ok(_) if toml => match config::board::source(&board) {
+                Ok(text) => {
+                    print!("{text}");
+                    ExitCode::SUCCESS
+                }
+                Err(faults) => refuse(&faults),
+            },
+            Ok(file) if svg => {
+                print!("{}", board::drawing::svg(&file.board));
+                ExitCode::SUCCESS
+            }
+            Ok(file) => {
+                print!("{}", board::table::sheet(&file.board));
+                ExitCode::SUCCESS
+            }
+            Err(faults) => refuse(&faults),
+        },
+        BoardCommand::Check { board } => match config::board::load(&board) {
+            Ok(file) => {
+                eprintln!("{board}: no mistakes");
+                for warning in board::table::warnings(&file.board) {
+                    eprintln!("{board}: {warning}");
+                }
+                ExitCode::SUCCESS
+            }
+            Err(faults) => refuse(&faults),
+        },
     }
 }
 

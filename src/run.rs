@@ -8,14 +8,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
+use crate::board::Gpio;
 use crate::call::{self, AccountId, View};
-use crate::config::checked::{self, CameraSource, Checked, HOME, PanelKind};
+use crate::config::checked::{self, CameraSource, Checked, HOME};
 use crate::gateway;
 use crate::ice;
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
 use crate::media::sound::{EchoSettings, OpusSettings, SoundSettings};
-use crate::panel::sim;
+use crate::panel::{self, sim};
 use crate::report::json::Json;
 use crate::report::terminal::{Look, Terminal};
 use crate::report::{self, Ready, Report, Writer};
@@ -59,13 +60,23 @@ fn told(started: io::Result<(Report, Writer)>) -> anyhow::Result<(Report, Option
 
 fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::Result<Plan> {
     let panel = match config.panel.kind {
-        PanelKind::Sim => sim::panel(sim::Mode::Auto, report.clone())
-            .context("the simulated panel on standard input")?,
+        Gpio::Sim => sim::panel(sim::Mode::Auto, report.clone())
+            .context("the simulated panel on standard input")?
+            .with_looks(config.panel.settings.looks.clone()),
+        Gpio::Auto | Gpio::Gpiocdev | Gpio::Rppal => {
+            panel::open(&config.panel.settings).context("the panel")?
+        }
     };
     let ready = introduction(&config);
     Ok(Plan {
         call: call::Settings {
             ring: config.call.ring,
+            plans: config
+                .call
+                .plans
+                .into_iter()
+                .map(|(_, plan)| plan)
+                .collect(),
             wish: config.call.wish,
             parameters: vec![app::door_name(&config.station.name)],
             max_call: config.call.max_call,

@@ -162,15 +162,14 @@ impl Station {
         if view.call.is_none() {
             legs.0.clear();
         }
-        let before = panel::tone::of(&self.view.borrow());
-        let after = panel::tone::of(&view);
+        let tone = panel::tone::on_change(&self.view.borrow(), &view);
         self.view.send_if_modified(|published| {
             let changed = *published != view;
             *published = view;
             changed
         });
-        if before != after {
-            self.play(after);
+        if let Some(tone) = tone {
+            self.play(tone);
         }
     }
 

@@ -45,7 +45,7 @@ level = "info"
         "11:1: gateway.user[0].pasword_file: is not a key of this version; did you mean 'password_file'?",
         "13:10: camera.source: 'tset' is not a camera: auto, test, v4l2:/dev/video0 or file:PATH; did you mean 'test'?",
         "14:9: camera.width: must be even, is 641",
-        "16:8: panel.kind: 'rppal' is not in this version yet; it has: sim",
+        "16:8: panel.kind: needs a board that says which lines; name the board: board = \"pi4\"; `doorstation board list` names them all",
         "17:2: lgo: is not a key of this version; did you mean 'log'?",
     ];
     assert_eq!(lines(&faults), want);
@@ -128,7 +128,7 @@ fn each_mistake_has_its_sentence() {
         ),
         (
             &one_user("[call]\nring = ['alice']\n[[call.ring_step]]\nring = ['alice']"),
-            "6:9: call.ring[0]: stands beside [[call.ring_step]]: only one of the two can count",
+            "6:9: call.ring[0]: stands beside ring_step: only one of the two can count",
         ),
         (
             &one_user(&"[[call.ring_step]]\nring = ['alice']\n".repeat(9)),
@@ -279,7 +279,7 @@ fn each_mistake_has_its_sentence() {
         ),
         (
             &one_user("[panel]\nkind = 'simm'"),
-            "6:8: panel.kind: 'simm' is not a kind of panel; this version has: sim; did you mean 'sim'?",
+            "6:8: panel.kind: 'simm' is not one of auto, gpiocdev, rppal, sim; did you mean 'sim'?",
         ),
         (
             &one_user("[log]\nlevel = 'verbose'"),

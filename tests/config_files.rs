@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_bench::{ACCOUNT, Bench, ONE_USER, lines, targets, with_gateway};
+use doorstation::board::Gpio;
 use doorstation::call::Wish;
 use doorstation::config;
-use doorstation::config::checked::{CameraSource, PanelKind, Password, Tls};
+use doorstation::config::checked::{CameraSource, Password, Tls};
 
 #[test]
 fn the_full_example_is_right_and_means_what_it_says() {
@@ -79,7 +80,7 @@ fn the_full_example_is_right_and_means_what_it_says() {
     assert_eq!((checked.camera.width, checked.camera.height), (1280, 720));
     assert_eq!(checked.camera.bit_rate, 1_500_000);
     assert_eq!(checked.sound.capture.as_deref(), Some("plughw:CARD=Device"));
-    assert_eq!(checked.panel.kind, PanelKind::Sim);
+    assert_eq!(checked.panel.kind, Gpio::Sim);
     assert_eq!(checked.log.level, "info");
 }
 

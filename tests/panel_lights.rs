@@ -218,7 +218,7 @@ fn any_view() -> impl Strategy<Value = View> {
                 faults,
                 call,
                 stopping,
-                last: None,
+                ..View::default()
             },
         )
 }

@@ -21,8 +21,13 @@ pub enum Input {
     Media(LegId, Media),
     /// An account's connection changed.
     Connection(AccountId, Connection),
-    /// A camera, microphone or speaker failed or came back (`None`).
+    /// A camera, microphone, speaker or panel failed or came back (`None`).
     Device(Device, Option<String>),
+    /// A sensor of the door became active (`true`: pressed, door open, tampered) or
+    /// went back to rest; told once at start, and at each change.
+    Sensor(Sensor, bool),
+    /// An update of the station is being installed (`true`), or no longer.
+    Updating(bool),
     /// Time has passed: called when [`deadline`](super::Calls::deadline) is reached.
     Tick,
     /// The station is going down: end everything, accept nothing more.
@@ -34,6 +39,8 @@ pub enum Input {
 pub enum Button {
     /// A visitor rings.
     Bell,
+    /// A visitor rings with a plan of its own: its place in `Settings::plans`.
+    BellWith(usize),
     /// Take the incoming call.
     Answer,
     /// Refuse the incoming call.
@@ -44,6 +51,17 @@ pub enum Button {
     Hold,
     /// Take the call off hold.
     Unhold,
+}
+
+/// What watches the door besides the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sensor {
+    /// The button inside: somebody wants to leave.
+    RequestToExit,
+    /// The door stands open.
+    DoorContact,
+    /// The housing was opened.
+    Tamper,
 }
 
 /// Where to call.
@@ -257,7 +275,7 @@ pub enum Connection {
     Refused(Failure),
 }
 
-/// A media device.
+/// A device of the station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Device {
     /// The camera or what stands for it.
@@ -266,4 +284,6 @@ pub enum Device {
     Microphone,
     /// The playback PCM.
     Speaker,
+    /// Buttons, lights and sensors.
+    Panel,
 }

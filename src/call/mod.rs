@@ -45,7 +45,7 @@ pub use digits::{Digit, Digits};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
     Button, Connection, Device, Failure, Figures, Incoming, Input, Make, Media, Parameter, Request,
-    RingStep, Signal, Target, Wish,
+    RingStep, Sensor, Signal, Target, Wish,
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
@@ -62,6 +62,8 @@ pub struct Settings {
     pub users: BTreeMap<AccountId, Address>,
     /// Whom the bell rings, step by step.
     pub ring: Vec<RingStep>,
+    /// What further bells ring instead ([`Button::BellWith`]).
+    pub plans: Vec<Vec<RingStep>>,
     /// Media of a call that names none.
     pub wish: Wish,
     /// What the bell's calls tell the people indoors, such as the door's name.
@@ -79,6 +81,7 @@ impl Default for Settings {
         Self {
             users: BTreeMap::new(),
             ring: Vec::new(),
+            plans: Vec::new(),
             wish: Wish {
                 audio: true,
                 receive_video: false,
@@ -133,6 +136,9 @@ impl Calls {
                 self.connection(account, connection, &mut out);
             }
             Input::Device(device, fault) => self.device(device, fault, &mut out),
+            // Nobody here decides by sensors yet: the door's guardian will.
+            Input::Sensor(..) => {}
+            Input::Updating(updating) => self.view.updating = updating,
             Input::Tick => self.with_call(now, &mut out, Call::tick),
             Input::Shutdown => {
                 self.view.stopping = true;

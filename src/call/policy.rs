@@ -1,6 +1,6 @@
 //! What a button means now, and which of several endings is told.
 
-use super::{Button, Direction, Make, Record, Request, Settings, State};
+use super::{Button, Direction, Make, Record, Request, RingStep, Settings, State};
 
 /// What shall be done about a button.
 pub(super) enum Decision {
@@ -16,22 +16,18 @@ pub(super) enum Decision {
 pub(super) fn press(button: Button, call: Option<&Record>, settings: &Settings) -> Decision {
     let Some(call) = call else {
         return match button {
-            Button::Bell if settings.ring.iter().all(|step| step.targets.is_empty()) => {
-                Decision::Deny("nobody to ring: add names to ring in the configuration")
-            }
-            Button::Bell => Decision::Do(Request::Make(Make {
-                call: None,
-                plan: settings.ring.clone(),
-                wish: settings.wish,
-                parameters: settings.parameters.clone(),
-            })),
+            Button::Bell => ring(&settings.ring, settings),
+            Button::BellWith(plan) => ring(
+                settings.plans.get(plan).map_or(&[], Vec::as_slice),
+                settings,
+            ),
             Button::Answer | Button::Reject => Decision::Deny("nobody is calling"),
             Button::End | Button::Hold | Button::Unhold => Decision::Deny("there is no call"),
         };
     };
     let alerting = call.direction == Direction::Incoming && call.state == State::Ringing;
     match (button, call.state) {
-        (Button::Bell, _) => Decision::Ignore,
+        (Button::Bell | Button::BellWith(_), _) => Decision::Ignore,
         (Button::Answer, _) if alerting => {
             Decision::Do(Request::Answer(call.id.clone(), settings.wish))
         }
@@ -46,6 +42,18 @@ pub(super) fn press(button: Button, call: Option<&Record>, settings: &Settings) 
         (Button::Hold, _) => Decision::Do(Request::Hold(call.id.clone())),
         (Button::Unhold, _) => Decision::Do(Request::Unhold(call.id.clone())),
     }
+}
+
+fn ring(plan: &[RingStep], settings: &Settings) -> Decision {
+    if plan.iter().all(|step| step.targets.is_empty()) {
+        return Decision::Deny("nobody to ring: add names to ring in the configuration");
+    }
+    Decision::Do(Request::Make(Make {
+        call: None,
+        plan: plan.to_vec(),
+        wish: settings.wish,
+        parameters: settings.parameters.clone(),
+    }))
 }
 
 /// Of the endings of several legs the one that tells most: somebody said no,

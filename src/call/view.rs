@@ -16,6 +16,10 @@ pub struct View {
     pub last: Option<LastCall>,
     /// Devices that do not work, and why.
     pub faults: BTreeMap<Device, String>,
+    /// The door is released, or held open.
+    pub door_open: bool,
+    /// An update is being installed.
+    pub updating: bool,
     /// The station is going down.
     pub stopping: bool,
 }

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::board::{Board, Gpio};
 use crate::call::{AccountId, Address, RingStep, Wish};
 use crate::ice;
+use crate::panel::settings;
 use crate::secret::Secret;
 
 /// The account at the embedded gateway has this name in ring plans and logs.
@@ -45,6 +47,8 @@ pub struct Call {
     /// Whom the bell rings, step by step; at least one step with at least one of
     /// them.
     pub ring: Vec<RingStep>,
+    /// Ring plans with a name, for buttons that ring somebody else.
+    pub plans: Vec<(String, Vec<RingStep>)>,
     /// The longest call.
     pub max_call: Duration,
     /// Media of a call that names none.
@@ -186,14 +190,11 @@ pub struct Sound {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panel {
     /// What carries buttons and lights.
-    pub kind: PanelKind,
-}
-
-/// What can carry buttons and lights in this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PanelKind {
-    /// Standard input and output.
-    Sim,
+    pub kind: Gpio,
+    /// The board, with what the file changes of it; `None` for a desk.
+    pub board: Option<Board>,
+    /// What is wired, and what it does.
+    pub settings: settings::Settings,
 }
 
 /// `[log]`

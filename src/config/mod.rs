@@ -1,13 +1,16 @@
 //! The configuration: one TOML file, read once, before any port or device opens.
 //!
 //! * `raw` is the file as written: tables, keys and values with their places.
+//! * [`board`] reads board files in the same way.
 //! * [`checked`] is the file as used: names, durations and secrets that cannot be
 //!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
 //!
 //! `docs/configuration.md` describes every key.
 
+pub mod board;
 pub mod checked;
 mod fault;
+mod panel;
 mod people;
 mod raw;
 mod read;
@@ -41,7 +44,8 @@ pub fn load(path: &Path) -> Result<Checked, Faults> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, credentials: Option<&Path>) -> Result<Checked, Faults> {
-    let text = text_of(path).map_err(|what| Faults::whole_file(path, what))?;
+    let text = text_of(path, "board/example.toml shows one")
+        .map_err(|what| Faults::whole_file(path, what))?;
     let surroundings = Surroundings {
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials: credentials.map(Path::to_owned),
@@ -70,10 +74,10 @@ fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>>
     }
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
+fn text_of(path: &Path, example: &str) -> Result<String, String> {
     let told = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            "there is no such file; board/example.toml shows one".to_owned()
+            format!("there is no such file; {example}")
         }
         std::io::ErrorKind::InvalidData => "is not text in UTF-8".to_owned(),
         _ => format!("cannot be read: {error}"),

@@ -213,6 +213,12 @@ impl<'t, 'f> Table<'t, 'f> {
         );
     }
 
+    /// Reports a mistake in the table as a whole.
+    pub(super) fn whole(&self, what: &str, help: &str) {
+        let help = Some(help.to_owned());
+        self.push(self.span.clone(), self.path.clone(), what.to_owned(), help);
+    }
+
     /// Reports a mistake in a value.
     pub(super) fn note<T>(&self, at: &At<T>, what: impl Into<String>) {
         self.note_with(at, what, None);

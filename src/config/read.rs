@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Surroundings;
-use super::checked::{
-    Call, Camera, CameraSource, Checked, HOME, Log, Panel, PanelKind, Sound, Station,
-};
+use super::checked::{Call, Camera, CameraSource, Checked, HOME, Log, Sound, Station};
 use super::fault::nearest;
+use super::panel::panel;
 use super::people::Server;
 use super::raw::{At, Table, meant, short};
-use super::ring::ring_plan;
+use super::ring::{named_plans, ring_plan};
 use super::servers::{self, ice_servers};
 use crate::call::Wish;
 
@@ -37,14 +36,16 @@ pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Check
             accounts.push(account);
         }
     }
+    let call = call(&mut file.table("call"), &servers, around);
+    let plans: Vec<_> = call.plans.iter().map(|(name, _)| name.clone()).collect();
     let checked = Checked {
         station: station(&mut file.table("station")),
-        call: call(&mut file.table("call"), &servers, around),
+        call,
         accounts,
         gateway,
         camera: camera(&mut file.table("camera"), &around.directory),
         sound: sound(&mut file.table("sound")),
-        panel: panel(&mut file.table("panel")),
+        panel: panel(&mut file.table("panel"), around, &plans),
         log: log(&mut file.table("log")),
     };
     if servers.is_empty() && file.noted() == 0 {
@@ -66,6 +67,7 @@ fn station(table: &mut Table<'_, '_>) -> Station {
 fn call(table: &mut Table<'_, '_>, servers: &[Server], around: &Surroundings) -> Call {
     let call = Call {
         ring: ring_plan(table, servers),
+        plans: named_plans(table, servers),
         max_call: seconds(table, "max_call_s", 30..=14_400, 1800),
         wish: defaults(&mut table.table("defaults")),
         ice: ice_servers(table, around),
@@ -145,29 +147,6 @@ fn alsa_name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
         table.note(&name, what);
     }
     (name.value != "none").then_some(name.value)
-}
-
-fn panel(table: &mut Table<'_, '_>) -> Panel {
-    /// Kinds of later versions: named, so that nobody looks for a typing error.
-    const LATER: [&str; 3] = ["auto", "gpiocdev", "rppal"];
-    if let Some(kind) = table.text("kind")
-        && kind.value != "sim"
-    {
-        if LATER.contains(&kind.value.as_str()) {
-            let what = format!("'{}' is not in this version yet; it has: sim", kind.value);
-            table.note(&kind, what);
-        } else {
-            let what = format!(
-                "'{}' is not a kind of panel; this version has: sim",
-                short(&kind.value)
-            );
-            table.note_with(&kind, what, nearest(&kind.value, ["sim"]).map(meant));
-        }
-    }
-    table.finish();
-    Panel {
-        kind: PanelKind::Sim,
-    }
 }
 
 fn log(table: &mut Table<'_, '_>) -> Log {

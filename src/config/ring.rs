@@ -27,11 +27,34 @@ pub(super) fn ring_plan(table: &mut Table<'_, '_>, servers: &[Server]) -> Vec<Ri
     {
         table.note(
             &ring,
-            "stands beside [[call.ring_step]]: only one of the two can count",
+            "stands beside ring_step: only one of the two can count",
         );
     }
     let steps = steps.iter_mut().enumerate();
     steps.map(|(n, step)| ring_step(n, step, servers)).collect()
+}
+
+/// `[[call.plan]]`: ring plans that buttons of the panel name.
+pub(super) fn named_plans(
+    call: &mut Table<'_, '_>,
+    servers: &[Server],
+) -> Vec<(String, Vec<RingStep>)> {
+    let mut plans: Vec<(String, Vec<RingStep>)> = Vec::new();
+    for mut table in call.tables("plan") {
+        let name = table.text("name");
+        let steps = ring_plan(&mut table, servers);
+        table.finish();
+        let Some(name) = name else {
+            table.missing("name", "what [[panel.button]] calls this plan");
+            continue;
+        };
+        if plans.iter().any(|(other, _)| *other == name.value) {
+            let what = format!("there are two plans named '{}'", short(&name.value));
+            table.note(&name, what);
+        }
+        plans.push((name.value, steps));
+    }
+    plans
 }
 
 fn ring_step(n: usize, table: &mut Table<'_, '_>, servers: &[Server]) -> RingStep {

@@ -36,6 +36,8 @@ pub enum Tone {
     Busy,
     /// A short rising pair, once: you can talk now.
     Talk,
+    /// A falling third, over and over: the door is released.
+    Open,
     /// A low pair, once: no connection, or a fault.
     Fault,
     /// A soft falling pair, once: the call is over.

@@ -2,12 +2,13 @@
 //!
 //! Colours after EN 81-28: yellow for a call that was placed, green for one that
 //! was answered. Every sign has a shape of its own, so that nobody needs to tell
-//! colours apart; only the three faults look alike.
+//! colours apart; only the faults look alike.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::sign::Sign;
+pub use crate::board::Colour;
 
 /// What a light does until told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +19,6 @@ pub struct Pattern {
     pub shape: Shape,
     /// Brightness of its bright moments, 0 to 255.
     pub brightness: u8,
-}
-
-/// The colours of the panel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Colour {
-    /// Calling, ringing.
-    Amber,
-    /// Speak now, on hold.
-    Green,
-    /// No connection, fault.
-    Red,
-    /// Ready, starting, off.
-    White,
 }
 
 /// The shapes of the panel.
@@ -49,14 +37,16 @@ pub enum Shape {
 }
 
 /// Length of a flash, and of the gap behind it.
-const FLASH: Duration = Duration::from_millis(100);
+pub const FLASH: Duration = Duration::from_millis(100);
+/// No pattern changes more often.
+const FINEST: Duration = Duration::from_millis(1);
 /// Brightness of a ready station: seen at night, does not blind.
 const DIM: u8 = 50;
 const FULL: u8 = 255;
 
 /// The pattern of a sign.
 pub fn of(sign: Sign) -> Pattern {
-    use Colour::{Amber, Green, Red, White};
+    use Colour::{Amber, Blue, Green, Red, White};
     let s = |tenths: u64| Duration::from_millis(tenths * 100);
     let (colour, shape, brightness) = match sign {
         Sign::Starting => (White, Shape::Pulse(s(40)), DIM),
@@ -65,6 +55,8 @@ pub fn of(sign: Sign) -> Pattern {
         Sign::Ringing => (Amber, Shape::Pulse(s(10)), FULL),
         Sign::Talking => (Green, Shape::Steady, FULL),
         Sign::OnHold => (Green, Shape::Blink(s(10)), FULL),
+        Sign::Open => (Blue, Shape::Flashes(2, s(10)), FULL),
+        Sign::Updating => (White, Shape::Flashes(2, s(40)), DIM),
         Sign::Fault(_) => (Red, Shape::Flashes(1, s(30)), FULL),
         Sign::NoConnection => (Red, Shape::Blink(s(20)), FULL),
         Sign::LoginRefused => (Red, Shape::Flashes(3, s(30)), FULL),
@@ -109,14 +101,40 @@ impl Pattern {
     }
 }
 
-impl Colour {
-    /// The name in JSON lines and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Colour::Amber => "amber",
-            Colour::Green => "green",
-            Colour::Red => "red",
-            Colour::White => "white",
+impl Pattern {
+    /// Whether a person who sees no colours takes it for `other`. A steady dim light
+    /// and a steady bright one differ.
+    pub fn looks_like(&self, other: &Pattern) -> bool {
+        let trace = |pattern: &Pattern| -> Vec<u8> {
+            let full = Pattern {
+                brightness: FULL,
+                ..*pattern
+            };
+            let times = (0..600).map(|n| Duration::from_millis(n * 20));
+            times.map(|at| full.level(at)).collect()
+        };
+        let dim = |pattern: &Pattern| pattern.brightness < FULL / 2;
+        dim(self) == dim(other) && trace(self) == trace(other)
+    }
+
+    /// When the level changes next, this long after the pattern began, by at most
+    /// `step` (for what changes all the time); `None` for what never does.
+    pub fn next_change(&self, elapsed: Duration, step: Duration) -> Option<Duration> {
+        let cut = |period: Duration, within: &[Duration]| {
+            let into = Duration::from_micros(
+                u64::try_from(elapsed.as_micros() % period.as_micros().max(1)).unwrap_or(0),
+            );
+            let next = within.iter().find(|at| **at > into && **at < period);
+            Some(elapsed + (*next.unwrap_or(&period)).saturating_sub(into).max(FINEST))
+        };
+        match self.shape {
+            Shape::Off | Shape::Steady => None,
+            Shape::Pulse(_) => Some(elapsed + step),
+            Shape::Blink(period) => cut(period, &[period / 2]),
+            Shape::Flashes(count, period) => {
+                let edges: Vec<_> = (1..u32::from(count) * 2).map(|n| FLASH * n).collect();
+                cut(period, &edges)
+            }
         }
     }
 }
@@ -141,12 +159,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs_differ_without_colour() {
-        for a in Sign::ALL {
-            for b in Sign::ALL {
-                let same_by_design = a == b || matches!((a, b), (Sign::Fault(_), Sign::Fault(_)));
-                let look_alike = trace(a) == trace(b);
-                assert_eq!(look_alike, same_by_design, "{a:?} and {b:?}");
+    fn a_change_is_foretold() {
+        for sign in Sign::ALL {
+            let pattern = of(sign);
+            let step = Duration::from_millis(20);
+            let mut at = Duration::ZERO;
+            while let Some(next) = pattern.next_change(at, step)
+                && next < Duration::from_secs(12)
+            {
+                let last = next - Duration::from_millis(1);
+                if !matches!(pattern.shape, Shape::Pulse(_)) {
+                    assert_eq!(pattern.level(at), pattern.level(last), "{sign:?} {at:?}");
+                }
+                at = next;
             }
         }
     }
@@ -160,7 +185,13 @@ mod tests {
                 .map(|level| *level > half)
                 .collect::<Vec<_>>()
         };
-        for call in [Sign::Calling, Sign::Ringing, Sign::Talking, Sign::OnHold] {
+        for call in [
+            Sign::Calling,
+            Sign::Ringing,
+            Sign::Talking,
+            Sign::OnHold,
+            Sign::Open,
+        ] {
             for trouble in [Sign::NoConnection, Sign::LoginRefused, Sign::Stopping] {
                 assert_ne!(on_off(call), on_off(trouble), "{call:?} and {trouble:?}");
             }

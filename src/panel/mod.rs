@@ -7,12 +7,27 @@
 //! A backend gives a [`Lights`] and a [`Buttons`]; [`Panel::run`] serves both and
 //! knows nothing of pins. It does not debounce (a backend does), decides nothing
 //! about calls, and never opens a door.
+//!
+//! * [`sim`] is standard input and output.
+//! * [`lines`] is the logic of every panel of wires: [`debounce`], [`action`] and
+//!   patterns in time, over lines that [`cdev`] or [`rppal`](self::rppal) opens.
+//!   [`open`] chooses.
 
+pub mod action;
+pub mod cdev;
+pub mod debounce;
 pub mod light_pattern;
+pub mod lines;
+pub mod look;
+mod open;
+pub mod rppal;
+pub mod settings;
 pub mod sign;
 pub mod sim;
 pub mod tone;
+pub mod trial;
 
+pub use open::open;
 pub use sign::of as sign;
 pub use tone::of as tone;
 
@@ -20,8 +35,11 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::{Button, Input, View};
+use crate::call::{Button, Device, Input, Sensor, View};
+use crate::clock;
+use action::{Actions, Deed};
 use light_pattern::Pattern;
+use look::Looks;
 use sign::Sign;
 
 /// What shows signs to a visitor.
@@ -31,6 +49,15 @@ pub trait Lights: Send {
     /// only, within 50 ms of the change of the view; it must not wait for longer
     /// than that itself.
     async fn show(&mut self, sign: Sign, pattern: Pattern);
+
+    /// Keeps what is shown moving, for lights that do not move by themselves. It does
+    /// not end; it is dropped whenever something else is to be shown.
+    async fn animate(&mut self) {
+        std::future::pending().await
+    }
+
+    /// Lights the entrance for a while, where there is such a light.
+    fn light_entrance(&mut self) {}
 }
 
 /// Where presses come from.
@@ -41,11 +68,17 @@ pub trait Buttons: Send {
     async fn next(&mut self) -> Option<Press>;
 }
 
-/// What a person did at the panel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happened at the panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Press {
-    /// Pressed a button.
+    /// Somebody pressed a button of this meaning.
     Button(Button),
+    /// Somebody pressed a button whose meaning depends on where the station stands.
+    Wired(Actions),
+    /// A sensor is active, or at rest; once at start, and at each change.
+    Sensor(Sensor, bool),
+    /// Something of the panel does not work, and what; `None`: it works again.
+    Fault(Option<String>),
     /// Asked the whole program to end: only a simulated panel can.
     Quit,
 }
@@ -67,6 +100,7 @@ pub struct Links {
 pub struct Panel {
     lights: Box<dyn Lights>,
     buttons: Box<dyn Buttons>,
+    looks: Looks,
 }
 
 impl Panel {
@@ -75,7 +109,13 @@ impl Panel {
         Self {
             lights: Box::new(lights),
             buttons: Box::new(buttons),
+            looks: Looks::default(),
         }
+    }
+
+    /// The same panel, whose signs look like this.
+    pub fn with_looks(self, looks: Looks) -> Self {
+        Self { looks, ..self }
     }
 
     /// Serves lights and buttons until `links.stop` is cancelled or the station's
@@ -87,12 +127,23 @@ impl Panel {
             quit,
             stop,
         } = links;
+        // One wish waits; more would light the same light.
+        let (wish, entrance) = mpsc::channel(1);
         // Two loops side by side: a light never waits for an inbox that is full.
+        let told = view.clone();
         let presses = async {
-            pass_presses(self.buttons, inbox, quit).await;
+            let to = To {
+                view: told,
+                inbox,
+                quit,
+                entrance: wish,
+            };
+            pass_presses(self.buttons, &to).await;
+            // The wish must stay: an end of it would be news to the lights.
+            let _to = to;
             std::future::pending::<()>().await;
         };
-        let lights = follow(self.lights, view, stop);
+        let lights = follow(self.lights, self.looks, view, entrance, stop);
         tokio::select! {
             () = lights => {}
             () = presses => {}
@@ -100,22 +151,39 @@ impl Panel {
     }
 }
 
-/// Hands presses to the station. An inbox that is full makes the press wait: it is
-/// not lost, and the buttons cannot outrun the station.
-async fn pass_presses(
-    mut buttons: Box<dyn Buttons>,
+/// Where what happens at the panel goes.
+struct To {
+    view: watch::Receiver<View>,
     inbox: mpsc::Sender<Input>,
     quit: CancellationToken,
-) {
+    entrance: mpsc::Sender<()>,
+}
+
+/// Hands presses to the station. An inbox that is full makes the press wait: it is
+/// not lost, and the buttons cannot outrun the station.
+async fn pass_presses(mut buttons: Box<dyn Buttons>, to: &To) {
     while let Some(press) = buttons.next().await {
-        match press {
-            Press::Button(button) => {
-                tracing::debug!(?button, "pressed");
-                if inbox.send(Input::Pressed(button)).await.is_err() {
-                    return;
+        tracing::debug!(?press, "at the panel");
+        let input = match press {
+            Press::Button(button) => Input::Pressed(button),
+            Press::Wired(actions) => match action::of(actions, &to.view.borrow()) {
+                Deed::Press(button) => Input::Pressed(button),
+                Deed::Light => {
+                    // Full: it is about to be lit.
+                    let _ = to.entrance.try_send(());
+                    continue;
                 }
+                Deed::Nothing => continue,
+            },
+            Press::Sensor(sensor, active) => Input::Sensor(sensor, active),
+            Press::Fault(fault) => Input::Device(Device::Panel, fault),
+            Press::Quit => {
+                to.quit.cancel();
+                continue;
             }
-            Press::Quit => quit.cancel(),
+        };
+        if to.inbox.send(input).await.is_err() {
+            return;
         }
     }
 }
@@ -123,24 +191,37 @@ async fn pass_presses(
 /// Shows the view's sign at every change of it, and switches off at the end.
 async fn follow(
     mut lights: Box<dyn Lights>,
+    looks: Looks,
     mut view: watch::Receiver<View>,
+    mut entrance: mpsc::Receiver<()>,
     stop: CancellationToken,
 ) {
     let mut shown = None;
     while !stop.is_cancelled() {
         let sign = sign(&view.borrow_and_update());
-        if shown != Some(sign) {
-            lights.show(sign, light_pattern::of(sign)).await;
-            shown = Some(sign);
+        let next = (sign, looks.of(sign, clock::minute_of_day()));
+        if shown != Some(next) {
+            lights.show(next.0, next.1).await;
+            shown = Some(next);
         }
         tokio::select! {
             () = stop.cancelled() => break,
             changed = view.changed() => if changed.is_err() { break },
+            Some(()) = entrance.recv() => lights.light_entrance(),
+            () = nightfall(&looks) => {}
+            () = lights.animate() => {}
         }
     }
-    if shown != Some(Sign::Stopping) {
-        lights
-            .show(Sign::Stopping, light_pattern::of(Sign::Stopping))
-            .await;
+    if shown.is_none_or(|(sign, _)| sign != Sign::Stopping) {
+        let dark = light_pattern::of(Sign::Stopping);
+        lights.show(Sign::Stopping, dark).await;
+    }
+}
+
+/// Ready when it is time to look at the clock again.
+async fn nightfall(looks: &Looks) {
+    match looks.night {
+        Some(_) => tokio::time::sleep(std::time::Duration::from_secs(20)).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,8 @@
 //! What the panel tells a visitor, as a pure function of the published view.
 //!
-//! A call goes before trouble: who talks is told that they can talk, whatever
-//! happens to an account meanwhile. Trouble goes before idle.
+//! A released door goes before all: it is open for seconds, and the visitor waits
+//! for it. A call goes before trouble: who talks is told that they can talk,
+//! whatever happens to an account meanwhile. Trouble goes before idle.
 
 use crate::call::{CallView, Connection, Device, State, View};
 
@@ -20,8 +21,12 @@ pub enum Sign {
     Talking,
     /// The call is held by either side.
     OnHold,
+    /// The door is released: pull or push.
+    Open,
     /// Ready, but a device does not work; the first one where several fail.
     Fault(Device),
+    /// An update is being installed; the bell still rings.
+    Updating,
     /// No account reaches its server.
     NoConnection,
     /// No account reaches its server, and one was refused: somebody has to mend
@@ -41,26 +46,40 @@ impl Sign {
             Sign::Ringing => "ringing",
             Sign::Talking => "talking",
             Sign::OnHold => "on_hold",
+            Sign::Open => "open",
+            Sign::Updating => "updating",
             Sign::Fault(Device::Camera) => "fault_camera",
             Sign::Fault(Device::Microphone) => "fault_microphone",
             Sign::Fault(Device::Speaker) => "fault_speaker",
+            Sign::Fault(Device::Panel) => "fault_panel",
             Sign::NoConnection => "no_connection",
             Sign::LoginRefused => "login_refused",
             Sign::Stopping => "stopping",
         }
     }
 
+    /// The word in configurations: the faults have one look.
+    pub fn word(self) -> &'static str {
+        match self {
+            Sign::Fault(_) => "fault",
+            other => other.name(),
+        }
+    }
+
     /// Every sign there is.
-    pub const ALL: [Sign; 12] = [
+    pub const ALL: [Sign; 15] = [
         Sign::Starting,
         Sign::Idle,
         Sign::Calling,
         Sign::Ringing,
         Sign::Talking,
         Sign::OnHold,
+        Sign::Open,
+        Sign::Updating,
         Sign::Fault(Device::Camera),
         Sign::Fault(Device::Microphone),
         Sign::Fault(Device::Speaker),
+        Sign::Fault(Device::Panel),
         Sign::NoConnection,
         Sign::LoginRefused,
         Sign::Stopping,
@@ -72,6 +91,9 @@ pub fn of(view: &View) -> Sign {
     if view.stopping {
         return Sign::Stopping;
     }
+    if view.door_open {
+        return Sign::Open;
+    }
     if let Some(sign) = view.call.as_ref().and_then(of_call) {
         return sign;
     }
@@ -80,6 +102,7 @@ pub fn of(view: &View) -> Sign {
     }
     match view.faults.keys().next() {
         Some(device) => Sign::Fault(*device),
+        None if view.updating => Sign::Updating,
         None => Sign::Idle,
     }
 }
@@ -169,6 +192,8 @@ mod tests {
         view.call = Some(call(State::InCall));
         view.faults.insert(Device::Camera, "unplugged".into());
         assert_eq!(of(&view), Sign::Talking);
+        view.door_open = true;
+        assert_eq!(of(&view), Sign::Open);
         view.stopping = true;
         assert_eq!(of(&view), Sign::Stopping);
     }
@@ -179,6 +204,15 @@ mod tests {
         view.faults.insert(Device::Speaker, "gone".into());
         view.faults.insert(Device::Microphone, "gone".into());
         assert_eq!(of(&view), Sign::Fault(Device::Microphone));
+    }
+
+    #[test]
+    fn an_update_shows_while_nothing_else_is_to_be_told() {
+        let mut view = view([Connection::Connected]);
+        view.updating = true;
+        assert_eq!(of(&view), Sign::Updating);
+        view.call = Some(call(State::Ringing));
+        assert_eq!(of(&view), Sign::Ringing);
     }
 
     #[test]

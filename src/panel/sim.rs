@@ -47,9 +47,7 @@ pub enum Mode {
 /// # Errors
 /// Standard input cannot be waited for, or the terminal refuses its mode.
 pub fn panel(mode: Mode, report: Report) -> io::Result<Panel> {
-    let lights = SimLights {
-        report: report.clone(),
-    };
+    let lights = SimLights::new(report.clone());
     Ok(Panel::new(lights, SimButtons::on_stdin(mode, report)?))
 }
 
@@ -57,6 +55,13 @@ pub fn panel(mode: Mode, report: Report) -> io::Result<Panel> {
 #[derive(Clone, Debug)]
 pub struct SimLights {
     report: Report,
+}
+
+impl SimLights {
+    /// Lights that are told to `report`.
+    pub fn new(report: Report) -> Self {
+        Self { report }
+    }
 }
 
 #[async_trait]
@@ -145,7 +150,7 @@ fn of_line(line: &str) -> Result<Press, String> {
     let words: Vec<_> = line.split_whitespace().collect();
     let words = words.join(" ").to_lowercase();
     if let Some((_, press)) = WORDS.iter().find(|(word, _)| *word == words) {
-        return Ok(*press);
+        return Ok(press.clone());
     }
     let known: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
     let start: String = line.chars().take(40).collect();
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn every_word_means_its_press_whatever_its_blanks_and_case() {
         for (word, press) in WORDS {
-            assert_eq!(of_line(word), Ok(press));
+            assert_eq!(of_line(word), Ok(press.clone()));
             assert_eq!(of_line(&format!("  {} \r", word.to_uppercase())), Ok(press));
         }
         assert_eq!(of_line("press   bell"), Ok(Press::Button(Button::Bell)));

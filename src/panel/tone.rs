@@ -12,10 +12,30 @@ pub fn of(view: &View) -> Option<Tone> {
     if view.stopping {
         return None;
     }
+    if view.door_open {
+        return Some(Tone::Open);
+    }
     match &view.call {
         Some(call) if !call.state.is_over() => of_call(call),
         Some(_) | None => view.last.as_ref().and_then(of_last),
     }
+}
+
+/// What is ordered when the view changes; `None` when nothing is.
+///
+/// A one-shot that was heard before the door was released is not heard again when
+/// the release is over.
+pub fn on_change(before: &View, after: &View) -> Option<Option<Tone>> {
+    let (was, is) = (of(before), of(after));
+    if was == is {
+        return None;
+    }
+    let closed = View {
+        door_open: false,
+        ..before.clone()
+    };
+    let heard = before.door_open && of(&closed) == is && is != Some(Tone::RingBack);
+    Some(if heard { None } else { is })
 }
 
 /// The tone that answers a press which the core denied: a low pair when nobody can
@@ -133,6 +153,28 @@ mod tests {
             of_denied(&in_call(State::InCall, Direction::Incoming)),
             None
         );
+    }
+
+    #[test]
+    fn a_released_door_is_heard_and_what_was_heard_before_it_is_not_repeated() {
+        let open = |view: &View| View {
+            door_open: true,
+            ..view.clone()
+        };
+        let talking = in_call(State::InCall, Direction::Outgoing);
+        let ringing = in_call(State::Ringing, Direction::Outgoing);
+        let busy = after("486", false);
+        for (before, opened, back) in [
+            (&talking, Some(Tone::Open), None),
+            (&busy, Some(Tone::Open), None),
+            (&ringing, Some(Tone::Open), Some(Tone::RingBack)),
+        ] {
+            assert_eq!(on_change(before, &open(before)), Some(opened));
+            assert_eq!(on_change(&open(before), before), Some(back));
+        }
+        // Answered while it was open: that was not heard yet.
+        assert_eq!(on_change(&open(&ringing), &talking), Some(Some(Tone::Talk)));
+        assert_eq!(on_change(&talking, &talking), None);
     }
 
     #[test]

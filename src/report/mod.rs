@@ -119,7 +119,7 @@ pub struct User {
 pub struct Light {
     /// What it means: `idle`, `ringing`, ...
     pub sign: &'static str,
-    /// `amber`, `green`, `red`, `white`.
+    /// `amber`, `green`, `blue`, `red`, `white`.
     pub colour: &'static str,
     /// `steady`, `pulse 1 s`, ...
     pub pattern: String,
@@ -268,9 +268,9 @@ pub fn tone_name(tone: Tone) -> &'static str {
         Tone::RingBack => "ring_back",
         Tone::Busy => "busy",
         Tone::Talk => "talk",
+        Tone::Open => "open",
         Tone::Fault => "fault",
         Tone::Ended => "ended",
-        Tone::Opened => "opened",
     }
 }
 
@@ -281,6 +281,7 @@ pub fn device_name(device: crate::call::Device) -> &'static str {
         Device::Camera => "camera",
         Device::Microphone => "microphone",
         Device::Speaker => "speaker",
+        Device::Panel => "panel",
     }
 }
 

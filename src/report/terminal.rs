@@ -117,6 +117,7 @@ impl Terminal {
         let code = match self.colour {
             "amber" => "33",
             "green" => "32",
+            "blue" => "34",
             "red" => "31",
             _ => "37",
         };

@@ -9,6 +9,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("call", &[]),
     // What everybody may stand on.
     ("clock", &[]),
+    // Wires as data: names of sensors are the core's.
+    ("board", &["call"]),
     ("secret", &[]),
     ("tasks", &[]),
     ("ice", &["secret"]),
@@ -23,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The panel maps views to the names of tones, and tells its lights to the report.
     (
         "panel",
-        &["call", "clock", "tasks", "media::Tone", "report"],
+        &["board", "call", "clock", "tasks", "media::Tone", "report"],
     ),
     // The report names tones.
     (
@@ -32,7 +34,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // A server of its own: it does not know the station's core.
     ("gateway", &["clock", "secret", "tasks", "wire"]),
-    ("config", &["call", "ice", "secret"]),
+    // What buttons do and how signs look is the panel's to say; it has no I/O there.
+    (
+        "config",
+        &[
+            "board",
+            "call",
+            "ice",
+            "panel::action",
+            "panel::light_pattern",
+            "panel::look",
+            "panel::settings",
+            "panel::sign",
+            "secret",
+        ],
+    ),
     ("telemetry", &[]),
     ("story", &["call"]),
     ("supervisor", &["tasks"]),
@@ -98,6 +114,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "run",
         &[
             "app",
+            "board",
             "call",
             "clock",
             "config",
@@ -113,12 +130,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
+    ("hands_on", &["config", "panel", "service", "tasks"]),
     (
         "main",
         &[
             "app",
+            "board",
             "config",
             "demo",
+            "hands_on",
             "report",
             "run",
             "service",
@@ -153,13 +173,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry"]),
     ("tracing_journald", &["telemetry"]),
     ("sd_notify", &["service"]),
+    ("gpiocdev", &["panel::cdev"]),
+    ("rppal", &["panel::rppal"]),
+    // What the time of day is where the station stands.
+    ("jiff", &["clock"]),
     ("toml", &["config"]),
     ("strsim", &["config"]),
     // Errors with a context are for people at the top; below, errors have types.
-    ("anyhow", &["app", "demo", "main", "run"]),
+    ("anyhow", &["app", "demo", "hands_on", "main", "run"]),
     // The log's format is chosen on the command line.
     ("clap", &["demo", "main", "telemetry"]),
-    ("rustix", &["config", "media", "panel", "report"]),
+    ("rustix", &["clock", "config", "media", "panel", "report"]),
     ("time", &["demo", "gateway", "report"]),
 ];
 
@@ -242,8 +266,9 @@ fn wrong(all: &[Source], source: &Source, module: &str, named: &Named) -> Option
         return wrong_in_call(all, named, head, &path);
     }
     let (_, homes) = HOMES.iter().find(|(name, _)| *name == head)?;
-    // `rtc::x` may be our own module `media::rtc`; an import says which.
-    let foreign = named.imported || head != "rtc";
+    // `rtc::x` may be our own module `media::rtc`, and `rppal::x` `panel::rppal`; an
+    // import says which.
+    let foreign = named.imported || !["rtc", "rppal"].contains(&head);
     (foreign && !is_in(module, homes))
         .then(|| format!("{path}: {head} is for {}", homes.join(", ")))
 }

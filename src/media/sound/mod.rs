@@ -277,7 +277,7 @@ impl Watched {
         if latest != 0 && silent > HUNG {
             let thing = match self.device {
                 Device::Speaker => "speaker",
-                Device::Microphone | Device::Camera => "microphone",
+                Device::Microphone | Device::Camera | Device::Panel => "microphone",
             };
             self.news.failed(&format!(
                 "no sound moves through the {thing}; check its card"

@@ -56,12 +56,12 @@ const BUSY: &[Part] = &[
 ];
 /// C5 and G5, rising.
 const TALK: &[Part] = &[part(523.25, 90), part(783.99, 130)];
+/// G5 and E5, falling, and a rest: heard twice in a release of 5 s or so.
+const OPEN: &[Part] = &[struck(783.99, 300), struck(659.26, 500), part(0.0, 700)];
 /// G3 and E3, low.
 const FAULT: &[Part] = &[part(196.0, 250), part(164.81, 350)];
 /// G4 and C4, falling: the answer to [`TALK`].
 const ENDED: &[Part] = &[struck(392.0, 160), struck(261.63, 300)];
-/// E5 and C5, a falling third, each second.
-const OPENED: &[Part] = &[struck(659.26, 180), struck(523.25, 320), part(0.0, 500)];
 
 fn parts(tone: Tone) -> &'static [Part] {
     match tone {
@@ -69,14 +69,14 @@ fn parts(tone: Tone) -> &'static [Part] {
         Tone::RingBack => RING_BACK,
         Tone::Busy => BUSY,
         Tone::Talk => TALK,
+        Tone::Open => OPEN,
         Tone::Fault => FAULT,
         Tone::Ended => ENDED,
-        Tone::Opened => OPENED,
     }
 }
 
 fn loops(tone: Tone) -> bool {
-    matches!(tone, Tone::RingBack | Tone::Opened)
+    matches!(tone, Tone::RingBack | Tone::Open)
 }
 
 /// What plays, and what plays after it.
@@ -318,9 +318,9 @@ mod tests {
             Tone::RingBack,
             Tone::Busy,
             Tone::Talk,
+            Tone::Open,
             Tone::Fault,
             Tone::Ended,
-            Tone::Opened,
         ] {
             let samples = play(&mut ordered(tone), 6000);
             assert!(peak(&samples) <= PEAK);
