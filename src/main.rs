@@ -1,6 +1,7 @@
 //! The `doorstation` command: arguments, runtime, exit code; nothing else.
 
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -184,44 +185,46 @@ fn check(file: &Path) -> ExitCode {
 }
 
 fn board(command: BoardCommand) -> ExitCode {
-    match command {
-        BoardCommand::List => {
-            for name in config::board::names() {
-                match config::board::load(name) {
-                    Ok(file) => println!("{name:10} {}", file.board.title),
-                    Err(faults) => return refuse(&faults),
-                }
-            }
-            ExitCode::SUCCESS
+    let told = match command {
+        BoardCommand::List => list_boards(),
+        BoardCommand::Show {
+            board, toml: true, ..
+        } => config::board::load(&board).and_then(|_| config::board::source(&board)),
+        BoardCommand::Show {
+            board, svg: true, ..
+        } => config::board::load(&board).map(|file| board::drawing::svg(&file.board)),
+        BoardCommand::Show { board, .. } => {
+            config::board::load(&board).map(|file| board::table::sheet(&file.board))
         }
-        BoardCommand::Show { board, svg, toml } => match config::board::load(&board) {
-            Ok(_) if toml => match config::board::source(&board) {
-                Ok(text) => {
-                    print!("{text}");
-                    ExitCode::SUCCESS
-                }
-                Err(faults) => refuse(&faults),
-            },
-            Ok(file) if svg => {
-                print!("{}", board::drawing::svg(&file.board));
-                ExitCode::SUCCESS
+        BoardCommand::Check { board } => config::board::load(&board).map(|file| {
+            eprintln!("{board}: no mistakes");
+            let warnings = board::table::warnings(&file.board);
+            for warning in warnings {
+                eprintln!("{board}: {warning}");
             }
-            Ok(file) => {
-                print!("{}", board::table::sheet(&file.board));
-                ExitCode::SUCCESS
-            }
-            Err(faults) => refuse(&faults),
-        },
-        BoardCommand::Check { board } => match config::board::load(&board) {
-            Ok(file) => {
-                eprintln!("{board}: no mistakes");
-                for warning in board::table::warnings(&file.board) {
-                    eprintln!("{board}: {warning}");
-                }
-                ExitCode::SUCCESS
-            }
-            Err(faults) => refuse(&faults),
-        },
+            String::new()
+        }),
+    };
+    match told {
+        Ok(text) => say(&text),
+        Err(faults) => refuse(&faults),
+    }
+}
+
+fn list_boards() -> Result<String, config::Faults> {
+    let line = |name| {
+        let file = config::board::load(name)?;
+        Ok(format!("{name:10} {}\n", file.board.title))
+    };
+    config::board::names().map(line).collect()
+}
+
+/// Writes to standard output; whoever closes it early has read enough.
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
     }
 }
 

@@ -173,15 +173,15 @@ fn each_mistake_in_the_section_has_its_sentence() {
         ),
         (
             "[panel.night]\nfrom = '22:00'\nto = '25:00'",
-            "8:6: panel.night.to: '25:00' is not a time of day, such as \"22:00\"",
+            "7:6: panel.night.to: '25:00' is not a time of day, such as \"22:00\"",
         ),
         (
             "[panel.sign.open]\npattern = 'pulse'\nperiod_ms = 1000",
-            "6:1: panel.sign.open: the signs 'ringing' and 'open' look alike to whoever does not see colours; give one of them another pattern, period or brightness",
+            "5:1: panel.sign.open: the signs 'ringing' and 'open' look alike to whoever does not see colours; give one of them another pattern, period or brightness",
         ),
         (
             "[panel.sign.fault]\nflashes = 5\nperiod_ms = 900",
-            "8:13: panel.sign.fault.period_ms: 5 flashes take 1000 ms; make the period longer",
+            "7:13: panel.sign.fault.period_ms: 5 flashes take 1000 ms; make the period longer",
         ),
     ] {
         let told = told(panel);

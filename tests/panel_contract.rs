@@ -267,8 +267,8 @@ impl Rig for Wires {
     fn sees(&mut self, colour: Option<Colour>) -> bool {
         let driven = self.driven.lock().unwrap();
         let duty = |line: usize| {
-            let of_line = driven.iter().filter(|(_, n, _)| *n == line);
-            of_line.last().map_or(0, |(_, _, duty)| *duty)
+            let mut of_line = driven.iter().filter(|(_, n, _)| *n == line);
+            of_line.next_back().map_or(0, |(_, _, duty)| *duty)
         };
         let mut first = 0;
         let mut lit = Vec::new();

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use doorstation::call::Button;
+use doorstation::call::{Button, Sensor};
 use doorstation::panel::sim::{Mode, SimButtons};
 use doorstation::panel::{Buttons, Press};
 use doorstation::report::Report;
@@ -32,6 +32,19 @@ async fn lines_are_presses_and_their_end_asks_to_quit_when_driven() {
     }
     assert_eq!(next(&mut buttons).await, Some(Press::Quit));
     assert_eq!(next(&mut buttons).await, None);
+}
+
+#[tokio::test]
+async fn sensors_speak_by_lines_too() {
+    let (input, mut type_into) = std::io::pipe().unwrap();
+    let mut buttons = SimButtons::on(input.into(), Mode::Auto, Report::silent()).unwrap();
+    type_into.write_all(b"door opened\ntamper over\n").unwrap();
+    for want in [
+        Press::Sensor(Sensor::DoorContact, true),
+        Press::Sensor(Sensor::Tamper, false),
+    ] {
+        assert_eq!(next(&mut buttons).await, Some(want));
+    }
 }
 
 #[tokio::test]

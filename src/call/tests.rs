@@ -429,3 +429,16 @@ fn a_device_fault_is_told_once_and_its_end_once() {
     bench.feed(Input::Device(Device::Camera, None));
     assert_eq!(bench.out.len(), 2);
 }
+
+#[test]
+fn an_update_is_published_and_a_sensor_changes_nothing() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    let before = bench.calls.view();
+    bench.feed(Input::Sensor(Sensor::Tamper, true));
+    assert_eq!(bench.calls.view(), before);
+    bench.feed(Input::Updating(true));
+    assert!(bench.calls.view().updating);
+    bench.feed(Input::Updating(false));
+    assert_eq!(bench.calls.view(), before);
+    assert_eq!(bench.out, []);
+}

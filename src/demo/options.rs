@@ -57,7 +57,8 @@ pub struct Options {
     pub video: Video,
 
     /// Read panel commands from standard input, a line each: press bell, answer,
-    /// reject, end, hold, unhold, quit.
+    /// reject, end, hold, unhold, quit; and what sensors say: exit pressed, exit
+    /// released, door opened, door closed, tamper, tamper over.
     #[arg(long, value_name = "stdin")]
     pub panel: Option<PanelInput>,
 

@@ -3,7 +3,7 @@
 //! The chip is found by its label: numbers of chips change with kernels and with the
 //! order of probing. The kernel debounces first; it also keeps the lines of a process
 //! that dies from staying driven, except on Raspberry Pi's kernel, which does so only
-//! with `strict_gpiod`.
+//! with `dtparam=strict_gpiod`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

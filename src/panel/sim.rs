@@ -18,18 +18,24 @@ use async_trait::async_trait;
 use super::light_pattern::Pattern;
 use super::sign::Sign;
 use super::{Buttons, Lights, Panel, Press};
-use crate::call::{Button, Event};
+use crate::call::{Button, Event, Sensor};
 use crate::report::{Light, Report};
 use keyboard::{Keyboard, Typed};
 
 /// The lines that are understood, with their meaning.
-pub const WORDS: [(&str, Press); 7] = [
+pub const WORDS: [(&str, Press); 13] = [
     ("press bell", Press::Button(Button::Bell)),
     ("answer", Press::Button(Button::Answer)),
     ("reject", Press::Button(Button::Reject)),
     ("end", Press::Button(Button::End)),
     ("hold", Press::Button(Button::Hold)),
     ("unhold", Press::Button(Button::Unhold)),
+    ("exit pressed", Press::Sensor(Sensor::RequestToExit, true)),
+    ("exit released", Press::Sensor(Sensor::RequestToExit, false)),
+    ("door opened", Press::Sensor(Sensor::DoorContact, true)),
+    ("door closed", Press::Sensor(Sensor::DoorContact, false)),
+    ("tamper", Press::Sensor(Sensor::Tamper, true)),
+    ("tamper over", Press::Sensor(Sensor::Tamper, false)),
     ("quit", Press::Quit),
 ];
 
@@ -179,13 +185,14 @@ mod tests {
         assert_eq!(
             sentence,
             "the panel does not know \"open the door\"; say one of: \
-             press bell, answer, reject, end, hold, unhold, quit"
+             press bell, answer, reject, end, hold, unhold, exit pressed, exit released, \
+             door opened, door closed, tamper, tamper over, quit"
         );
     }
 
     #[test]
     fn a_long_line_does_not_make_a_long_sentence() {
-        assert!(of_line(&"x".repeat(1000)).unwrap_err().len() < 160);
+        assert!(of_line(&"x".repeat(1000)).unwrap_err().len() < 240);
     }
 
     #[test]

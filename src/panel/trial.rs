@@ -15,6 +15,9 @@ const LIT: Duration = Duration::from_millis(1500);
 /// Edges of one line closer than this are one bounce.
 const BOUNCE: Duration = Duration::from_millis(50);
 
+/// What is read, and what is driven.
+pub type Lines = (Box<dyn Inputs>, Box<dyn Outputs>);
+
 /// Why a trial ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,7 +34,7 @@ pub enum Error {
 ///
 /// # Errors
 /// The lines cannot be opened.
-pub fn open(settings: &Settings) -> Result<Option<(Box<dyn Inputs>, Box<dyn Outputs>)>, LineError> {
+pub fn open(settings: &Settings) -> Result<Option<Lines>, LineError> {
     Ok(match backend(settings.wiring.gpio) {
         Gpio::Sim => None,
         Gpio::Rppal => {

@@ -193,10 +193,10 @@ impl Bench {
     /// How a line is driven at `at`.
     pub fn duty_at(&self, line: usize, at: Instant) -> u8 {
         let driven = self.driven.lock().unwrap();
-        let of_line = driven
+        let mut of_line = driven
             .iter()
             .filter(|(when, n, _)| *n == line && *when <= at);
-        of_line.last().map_or(0, |(_, _, duty)| *duty)
+        of_line.next_back().map_or(0, |(_, _, duty)| *duty)
     }
 
     pub async fn stop(self) {

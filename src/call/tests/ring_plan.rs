@@ -44,6 +44,36 @@ fn one_refusal_lets_the_others_ring_on_and_the_most_telling_end_is_told() {
 }
 
 #[test]
+fn a_second_bell_rings_by_its_own_plan() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    bench.calls.settings.plans = vec![Vec::new(), vec![step(&[BOB], Duration::from_secs(30))]];
+    bench.press(Button::BellWith(1));
+    assert_eq!(
+        bench.calls.view().call.expect("up").peers,
+        [Address::new(BOB)]
+    );
+    bench.out.clear();
+    // The first bell changes nothing while the second one rings, nor the other way.
+    bench.press(Button::Bell);
+    bench.press(Button::BellWith(1));
+    assert_eq!(bench.out, []);
+}
+
+#[test]
+fn a_bell_without_a_plan_says_so() {
+    let mut bench = Bench::ringing(&[ALICE]);
+    for plan in [0, 7] {
+        bench.press(Button::BellWith(plan));
+        assert!(
+            bench
+                .denied()
+                .expect("denied")
+                .starts_with("nobody to ring")
+        );
+    }
+}
+
+#[test]
 fn nobody_answers_in_the_ring_time() {
     let mut bench = Bench::ringing(&[ALICE]);
     let leg = leg(1, 0);
