@@ -6,16 +6,14 @@
 //! with `dtparam=strict_gpiod`.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, EventClock, Value, Values};
 use gpiocdev::{Chip, Request};
 use tokio::io::unix::AsyncFd;
 
-use super::lines::{Edge, Inputs, LineError, Outputs, pwm};
+use super::lines::{Dimmer, Edge, Inputs, LineError, Switch};
 use super::settings::Settings;
 use crate::board::{Active, Input, Output, Pull};
 use crate::clock;
@@ -81,36 +79,16 @@ pub fn find(labels: &[String]) -> Result<Found, LineError> {
 pub fn open(
     settings: &Settings,
     debounce: Option<Duration>,
-) -> Result<(CdevInputs, CdevOutputs), LineError> {
+) -> Result<(CdevInputs, Dimmer), LineError> {
     let chip = find(&settings.wiring.chips)?;
-    Ok((
-        open_inputs(&chip, settings, debounce)?,
-        open_outputs(&chip, settings)?,
-    ))
-}
-
-/// The lines that are read: buttons, then sensors.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_inputs(
-    chip: &Found,
-    settings: &Settings,
-    debounce: Option<Duration>,
-) -> Result<CdevInputs, LineError> {
     let buttons = settings.buttons.iter().map(|button| button.input);
     let sensors = settings.wiring.sensors.values().copied();
-    CdevInputs::open(chip, buttons.chain(sensors).collect(), debounce)
-}
-
-/// The lines that are driven: lights.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_outputs(chip: &Found, settings: &Settings) -> Result<CdevOutputs, LineError> {
     let lights = settings.wiring.lights.iter();
-    let outputs = lights.flat_map(|light| light.lamp.outputs());
-    CdevOutputs::open(chip, outputs.collect())
+    let lights: Vec<_> = lights.flat_map(|light| light.lamp.outputs()).collect();
+    Ok((
+        CdevInputs::open(&chip, buttons.chain(sensors).collect(), debounce)?,
+        open_lights(&chip, &lights)?,
+    ))
 }
 
 /// Lines that are read.
@@ -210,151 +188,47 @@ impl Inputs for CdevInputs {
     }
 }
 
-/// Lines that are driven. A thread dims; it sleeps while no light is dimmed.
-pub struct CdevOutputs {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+fn open_lights(chip: &Found, outputs: &[Output]) -> Result<Dimmer, LineError> {
+    let pins: Vec<_> = outputs.iter().map(|output| output.pin).collect();
+    let mut builder = Request::builder();
+    builder.on_chip(&chip.path).with_consumer(CONSUMER);
+    for output in outputs {
+        builder.with_line(output.pin).as_output(Value::Inactive);
+        match output.active {
+            Active::Low => builder.as_active_low(),
+            Active::High => builder.as_active_high(),
+        };
+    }
+    // The kernel does not hand out no lines.
+    let request = match pins.is_empty() {
+        true => None,
+        false => Some(
+            builder
+                .request()
+                .map_err(|error| refused(chip, &pins, &error))?,
+        ),
+    };
+    let lines = pins.len();
+    Dimmer::start(CdevLights { request, pins }, lines)
 }
 
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+/// Lines that are driven.
+struct CdevLights {
     request: Option<Request>,
     pins: Vec<u32>,
 }
 
-struct State {
-    duties: Vec<u8>,
-    /// Whether each line is on, as last driven.
-    on: Vec<bool>,
-    ended: bool,
-}
-
-impl CdevOutputs {
-    fn open(chip: &Found, outputs: Vec<Output>) -> Result<Self, LineError> {
-        let pins: Vec<_> = outputs.iter().map(|output| output.pin).collect();
-        let mut builder = Request::builder();
-        builder.on_chip(&chip.path).with_consumer(CONSUMER);
-        for output in &outputs {
-            builder.with_line(output.pin).as_output(Value::Inactive);
-            match output.active {
-                Active::Low => builder.as_active_low(),
-                Active::High => builder.as_active_high(),
-            };
-        }
-        let request = match pins.is_empty() {
-            true => None,
-            false => Some(
-                builder
-                    .request()
-                    .map_err(|error| refused(chip, &pins, &error))?,
-            ),
-        };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                duties: vec![0; pins.len()],
-                on: vec![false; pins.len()],
-                ended: false,
-            }),
-            changed: Condvar::new(),
-            request,
-            pins,
-        });
-        let theirs = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("panel-pwm".into())
-            .spawn(move || theirs.dim())
-            .map_err(|error| LineError::failed("the thread that dims lights", error))?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Outputs for CdevOutputs {
-    fn set(&mut self, line: usize, duty: u8) -> Result<(), LineError> {
-        let mut state = self.shared.lock();
-        let Some(wanted) = state.duties.get_mut(line) else {
+impl Switch for CdevLights {
+    fn switch(&mut self, line: usize, on: bool) -> Result<(), LineError> {
+        let (Some(request), Some(pin)) = (&self.request, self.pins.get(line)) else {
             return Err(LineError::failed("driving a light", "it has no such line"));
         };
-        *wanted = duty;
-        self.shared.changed.notify_one();
-        match duty {
-            // What does not need the thread does not wait for it.
-            0 | u8::MAX => self.shared.drive(&mut state, line, duty == u8::MAX),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for CdevOutputs {
-    fn drop(&mut self) {
-        self.shared.lock().ended = true;
-        self.shared.changed.notify_one();
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("the thread that dims lights panicked");
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A thread that panicked left nothing half done: each field stands alone.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn drive(&self, state: &mut State, line: usize, on: bool) -> Result<(), LineError> {
-        if state.on.get(line) == Some(&on) {
-            return Ok(());
-        }
-        let (Some(request), Some(pin)) = (&self.request, self.pins.get(line)) else {
-            return Ok(());
-        };
+        // Polarity is the kernel's.
         let value = if on { Value::Active } else { Value::Inactive };
         request
             .set_value(*pin, value)
-            .map_err(|error| LineError::failed(format!("driving line {pin}"), error))?;
-        state.on[line] = on;
-        Ok(())
+            .map_err(|error| LineError::failed(format!("driving line {pin}"), error))
     }
-
-    /// Switches dimmed lines until the end.
-    fn dim(&self) {
-        let mut begun = clock::now();
-        let mut state = self.lock();
-        while !state.ended {
-            let into = into_period(&mut begun, clock::now());
-            for line in 0..state.duties.len() {
-                let on = pwm::is_on(state.duties[line], into);
-                // A line that cannot be driven is told by `set`.
-                let _ = self.drive(&mut state, line, on);
-            }
-            state = match pwm::next_change(&state.duties, into) {
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(next) => {
-                    let waited = self.changed.wait_timeout(state, next - into);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-    }
-}
-
-/// How far `now` is into a period; periods follow `begun` without drifting.
-fn into_period(begun: &mut Instant, now: Instant) -> Duration {
-    let gone = now.saturating_duration_since(*begun);
-    let nanos = gone.as_nanos() % pwm::PERIOD.as_nanos();
-    let into = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
-    *begun = now.checked_sub(into).unwrap_or(now);
-    into
 }
 
 /// Why the kernel did not hand out lines: it says only "busy" or "invalid".

@@ -10,8 +10,8 @@
 //!
 //! * [`sim`] is standard input and output.
 //! * [`lines`] is the logic of every panel of wires: [`debounce`], [`action`] and
-//!   patterns in time, over lines that [`cdev`] or [`rppal`](self::rppal) opens.
-//!   [`open`] chooses.
+//!   patterns in time, over lines that [`cdev`] or [`rppal`] opens.
+//!   [`open()`] chooses.
 
 pub mod action;
 pub mod cdev;

@@ -13,15 +13,13 @@ use ::rppal::gpio::{self, Bias, Gpio, InputPin, Level, OutputPin, Trigger};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::lines::{Edge, Inputs, LineError, Outputs};
+use super::lines::{Dimmer, Edge, Inputs, LineError, Switch};
 use super::settings::Settings;
 use crate::board::{Active, Input, Output, Pull};
 use crate::clock;
 
 /// Edges that wait for us: as many as the character device keeps.
 const WAITING: usize = 256;
-/// As the character device's dimming.
-const FREQUENCY: f64 = 100.0;
 
 /// The lines of a panel: those that are read, debounced first by the kernel, and those
 /// that are driven. The relay's line is left alone.
@@ -31,7 +29,7 @@ const FREQUENCY: f64 = 100.0;
 pub fn open(
     settings: &Settings,
     debounce: Option<Duration>,
-) -> Result<(RppalInputs, RppalOutputs), LineError> {
+) -> Result<(RppalInputs, Dimmer), LineError> {
     let gpio = Gpio::new().map_err(refused)?;
     let buttons = settings.buttons.iter().map(|button| button.input);
     let sensors = settings.wiring.sensors.values().copied();
@@ -39,7 +37,7 @@ pub fn open(
     let outputs = lights.flat_map(|light| light.lamp.outputs());
     Ok((
         RppalInputs::open(&gpio, buttons.chain(sensors), debounce)?,
-        RppalOutputs::open(&gpio, outputs)?,
+        open_lights(&gpio, outputs)?,
     ))
 }
 
@@ -109,45 +107,33 @@ impl Inputs for RppalInputs {
     }
 }
 
-/// Lines that are driven.
-pub struct RppalOutputs {
+fn open_lights(gpio: &Gpio, outputs: impl Iterator<Item = Output>) -> Result<Dimmer, LineError> {
+    let mut pins = Vec::new();
+    for output in outputs {
+        let pin = get(gpio, output.pin)?;
+        let pin = match output.active {
+            Active::Low => pin.into_output_high(),
+            Active::High => pin.into_output_low(),
+        };
+        pins.push((pin, output.active));
+    }
+    let lines = pins.len();
+    Dimmer::start(RppalLights { pins }, lines)
+}
+
+/// Lines that are driven. We dim by ourselves: rppal's own dimming keeps a thread and
+/// a busy wait for each line.
+struct RppalLights {
     pins: Vec<(OutputPin, Active)>,
 }
 
-impl RppalOutputs {
-    fn open(gpio: &Gpio, outputs: impl Iterator<Item = Output>) -> Result<Self, LineError> {
-        let mut pins = Vec::new();
-        for output in outputs {
-            let pin = get(gpio, output.pin)?;
-            let pin = match output.active {
-                Active::Low => pin.into_output_high(),
-                Active::High => pin.into_output_low(),
-            };
-            pins.push((pin, output.active));
-        }
-        Ok(Self { pins })
-    }
-}
-
-impl Outputs for RppalOutputs {
-    fn set(&mut self, line: usize, duty: u8) -> Result<(), LineError> {
+impl Switch for RppalLights {
+    fn switch(&mut self, line: usize, on: bool) -> Result<(), LineError> {
         let Some((pin, active)) = self.pins.get_mut(line) else {
             return Err(LineError::failed("driving a light", "it has no such line"));
         };
-        let high = match active {
-            Active::Low => u8::MAX - duty,
-            Active::High => duty,
-        };
-        match high {
-            0 | u8::MAX => {
-                pin.clear_pwm().map_err(refused)?;
-                pin.write(if high == 0 { Level::Low } else { Level::High });
-            }
-            _ => {
-                let share = f64::from(high) / f64::from(u8::MAX);
-                pin.set_pwm_frequency(FREQUENCY, share).map_err(refused)?;
-            }
-        }
+        let high = on == (*active == Active::High);
+        pin.write(if high { Level::High } else { Level::Low });
         Ok(())
     }
 }

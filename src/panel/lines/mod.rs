@@ -5,6 +5,7 @@
 //! [`rppal`](super::rppal) on a Raspberry Pi, a fake in the tests.
 
 mod buttons;
+mod dimmer;
 mod lights;
 pub mod pwm;
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 
 pub use buttons::LineButtons;
 pub(super) use buttons::names;
+pub use dimmer::{Dimmer, Switch};
 pub use lights::{Channel, LineLights};
 
 /// Lines that are read.
