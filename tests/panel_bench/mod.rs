@@ -35,11 +35,16 @@ pub struct Hand {
 impl Hand {
     /// Moves a line, now.
     pub fn set(&mut self, line: usize, active: bool) {
+        self.set_at(line, active, clock::now());
+    }
+
+    /// Moves a line at some time: edges of a busy line wait, all with their stamps.
+    pub fn set_at(&mut self, line: usize, active: bool, at: Instant) {
         self.lose(line, active);
         let edge = Edge {
             line,
             active,
-            at: clock::now(),
+            at,
             number: self.number,
         };
         self.edges.send(Ok(edge)).unwrap();
