@@ -42,8 +42,6 @@ pub enum Tone {
     Fault,
     /// A soft falling pair, once: the call is over.
     Ended,
-    /// E5 then C5, a falling third, again and again while the door is released.
-    Opened,
 }
 
 /// The video codecs that we send.
