@@ -29,6 +29,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod door;
 pub mod gateway;
 pub mod hands_on;
 pub mod ice;
