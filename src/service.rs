@@ -46,6 +46,13 @@ pub fn tell_up() {
     }
 }
 
+/// Feeds systemd's watchdog (`WatchdogSec=`). Without systemd nothing happens.
+pub fn tell_alive() {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
+        warn!(%error, "systemd's watchdog could not be fed");
+    }
+}
+
 async fn after(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,

@@ -184,7 +184,10 @@ impl Guardian {
 
     /// When [`Input::Tick`] is due, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        let silent = self.clients.values().map(|heard| heard.at + Limits::SILENCE);
+        let silent = self
+            .clients
+            .values()
+            .map(|heard| heard.at + Limits::SILENCE);
         let pulse = self.pulse.iter();
         let pulse = pulse.flat_map(|pulse| [pulse.ends, self.watched + Limits::UNWATCHED]);
         let lock = self.lock.iter();

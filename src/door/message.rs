@@ -142,7 +142,11 @@ impl FromStr for Message {
             },
             _ => return Err(NotUnderstood),
         };
-        words.next().is_none().then_some(message).ok_or(NotUnderstood)
+        words
+            .next()
+            .is_none()
+            .then_some(message)
+            .ok_or(NotUnderstood)
     }
 }
 
@@ -268,9 +272,24 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for line in [
-            "", "beat", "beat 2", "beat 0 0", "beat  0", " beat 0", "BEAT 0", "pulse", "pulse 1",
-            "pulse 1 -5", "pulse +1 5", "pulse 1 5 5", "pulse 1 4294967296", "pulse 1 1e3",
-            "pulse \u{661} 5", "open", "on", "beat 0\r",
+            "",
+            "beat",
+            "beat 2",
+            "beat 0 0",
+            "beat  0",
+            " beat 0",
+            "BEAT 0",
+            "pulse",
+            "pulse 1",
+            "pulse 1 -5",
+            "pulse +1 5",
+            "pulse 1 5 5",
+            "pulse 1 4294967296",
+            "pulse 1 1e3",
+            "pulse \u{661} 5",
+            "open",
+            "on",
+            "beat 0\r",
         ] {
             assert_eq!(line.parse::<Message>(), Err(NotUnderstood), "{line:?}");
         }

@@ -15,4 +15,11 @@
 //!   [`call`](crate::call), not here.
 
 pub mod guardian;
+pub mod holder;
+pub mod line;
+mod lock;
 pub mod message;
+mod peer;
+pub mod watcher;
+
+pub use peer::Allowed;

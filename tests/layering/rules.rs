@@ -32,6 +32,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "report",
         &["call", "clock", "secret", "tasks", "media::Tone"],
     ),
+    // The relay guardian, and the station's client of it.
+    ("door", &["call", "clock", "service", "tasks"]),
     // A server of its own: it does not know the station's core.
     ("gateway", &["clock", "secret", "tasks", "wire"]),
     // What buttons do and how signs look is the panel's to say; it has no I/O there.
@@ -78,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "config",
+            "door",
             "gateway",
             "ice",
             "media",
@@ -98,6 +101,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
             "call",
             "clock",
+            "door",
             "gateway",
             "ice",
             "media",
@@ -118,6 +122,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "config",
+            "door",
             "gateway",
             "ice",
             "media",
@@ -138,6 +143,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "board",
             "config",
             "demo",
+            "door",
             "hands_on",
             "report",
             "run",
@@ -145,6 +151,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    // The relay guardian's command.
+    ("bin", &["door", "telemetry"]),
     // The crate's front page names everything.
     ("", &[]),
 ];
@@ -173,17 +181,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry"]),
     ("tracing_journald", &["telemetry"]),
     ("sd_notify", &["service"]),
-    ("gpiocdev", &["panel::cdev"]),
+    ("gpiocdev", &["door", "panel::cdev"]),
     ("rppal", &["panel::rppal"]),
     // What the time of day is where the station stands.
     ("jiff", &["clock"]),
     ("toml", &["config"]),
     ("strsim", &["config"]),
     // Errors with a context are for people at the top; below, errors have types.
-    ("anyhow", &["app", "demo", "hands_on", "main", "run"]),
+    ("anyhow", &["app", "bin", "demo", "hands_on", "main", "run"]),
     // The log's format is chosen on the command line.
-    ("clap", &["demo", "main", "telemetry"]),
-    ("rustix", &["clock", "config", "media", "panel", "report"]),
+    ("clap", &["bin", "demo", "main", "telemetry"]),
+    ("rustix", &["clock", "config", "door", "media", "panel", "report"]),
     ("time", &["demo", "gateway", "report"]),
 ];
 
@@ -192,7 +200,7 @@ const INNER: [(&str, &[&str]); 1] = [("wire", &["wire", "gateway", "signalling::
 
 /// Where programs may be told what to do by their environment, and print.
 const READS_ENVIRONMENT: [&str; 4] = ["config", "demo", "main", "telemetry"];
-const PRINTS: [&str; 2] = ["main", "report"];
+const PRINTS: [&str; 3] = ["bin", "main", "report"];
 
 /// What the core must not touch of std: I/O, threads, the clock.
 const NOT_IN_CALL: [&str; 9] = [

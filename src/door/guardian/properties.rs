@@ -98,7 +98,10 @@ fn whatever_is_ordered_the_limits_hold() {
         assert!(!guardian.is_on());
         opened += check(begin, &changes);
     }
-    assert!(opened > 20_000, "only {opened} pulses: the test tests nothing");
+    assert!(
+        opened > 20_000,
+        "only {opened} pulses: the test tests nothing"
+    );
 }
 
 fn check(begin: Instant, changes: &[(Instant, bool)]) -> usize {

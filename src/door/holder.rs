@@ -1,0 +1,345 @@
+//! The process that holds the relay's line: carries out what the guardian decides.
+//!
+//! One thread, one loop. It beats towards the watcher from the very loop that ends
+//! pulses, so a loop that hangs is silent; and it ends the pulse when the watcher is
+//! silent. A panic aborts: the kernel takes the line away.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{fs, io, os::unix::fs::PermissionsExt};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::guardian::{Client, Guardian, Input, Limits, Output};
+use super::line::{self, Line, Place};
+use super::lock::LockFile;
+use super::message::{Lines, Message, Reply};
+use super::peer::Allowed;
+use super::watcher::BEAT;
+use crate::clock;
+use crate::tasks::Tasks;
+
+/// The station, an operator's command, and room for each to come back before the
+/// kernel has told that it went.
+const CLIENTS: usize = 4;
+/// Messages that may wait for the loop; full, the connection waits.
+const WAITING: usize = 16;
+/// Replies that may wait for a client; one that does not read them is dropped.
+const REPLIES: usize = 16;
+
+/// What a holder is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The socket's path.
+    pub socket: PathBuf,
+    /// The relay's line.
+    pub line: Place,
+    /// Where the lock after tampering is kept.
+    pub lock: PathBuf,
+    /// The limits.
+    pub limits: Limits,
+    /// Who may order pulses.
+    pub allowed: Allowed,
+}
+
+/// Why the holder ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The line.
+    #[error(transparent)]
+    Line(#[from] line::Error),
+    /// The socket.
+    #[error("cannot listen on {}", path.display())]
+    Listen {
+        /// Its path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Signals, pipes.
+    #[error("cannot {0}")]
+    Setup(&'static str, #[source] io::Error),
+}
+
+/// Holds the line until SIGTERM or until the watcher has gone. Standard input and
+/// output are the pipes from and to the watcher.
+///
+/// # Errors
+/// The line or the socket is not to be had, or the line cannot be driven.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    // The line first: it is driven off before anything else is looked at.
+    let line = Line::open(&settings.line)?;
+    let mut pipes =
+        Pipes::open().map_err(|error| Error::Setup("use the watcher's pipes", error))?;
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (mut terminate, mut interrupt) = match signals {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => return Err(Error::Setup("wait for signals", error)),
+    };
+    let listener = listen(&settings.socket).map_err(|source| Error::Listen {
+        path: settings.socket.clone(),
+        source,
+    })?;
+    let file = LockFile::new(settings.lock);
+    let (heard, mut said) = mpsc::channel(WAITING);
+    let tasks = Tasks::new();
+    let mut holder = Holder {
+        guardian: Guardian::new(settings.limits, file.read(), clock::now()),
+        line,
+        clients: BTreeMap::new(),
+        next: 0,
+        allowed: settings.allowed,
+        heard,
+        kept: keeper(file, &tasks),
+        tasks,
+    };
+    info!(line = ?settings.line, "holding the relay's line; it is off");
+    let mut beat = tokio::time::interval(BEAT);
+    let result = loop {
+        // In this order: whoever floods us with messages cannot hold up an end.
+        let done = tokio::select! {
+            biased;
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            _ = beat.tick() => match pipes.beat() {
+                true => Ok(()),
+                false => break Ok(()),
+            },
+            () = until(holder.guardian.deadline()) => holder.feed(Input::Tick),
+            alive = pipes.watched() => match alive {
+                true => holder.feed(Input::Watched),
+                false => break Ok(()),
+            },
+            Some((client, message)) = said.recv() => match message {
+                Some(message) => holder.said(client, message),
+                None => holder.gone(client),
+            },
+            connected = listener.accept() => match connected {
+                Ok((stream, _)) => holder.joined(stream),
+                Err(error) => {
+                    warn!(%error, "a connection cannot be taken");
+                    tokio::time::sleep(BEAT).await;
+                    Ok(())
+                }
+            },
+        };
+        if let Err(error) = done {
+            break Err(error);
+        }
+    };
+    let stopped = holder.feed(Input::Stop);
+    holder.tasks.stop().await;
+    info!("the relay's line is off; ending");
+    result.and(stopped).map_err(Error::from)
+}
+
+struct Holder {
+    guardian: Guardian,
+    line: Line,
+    clients: BTreeMap<Client, mpsc::Sender<Reply>>,
+    next: u64,
+    allowed: Allowed,
+    heard: mpsc::Sender<(Client, Option<Message>)>,
+    kept: watch::Sender<Option<Duration>>,
+    tasks: Tasks,
+}
+
+impl Holder {
+    /// Feeds the guardian and does what it says.
+    fn feed(&mut self, input: Input) -> Result<(), line::Error> {
+        for output in self.guardian.handle(input, clock::now()) {
+            match output {
+                Output::Line(on) => {
+                    self.line.drive(on)?;
+                    info!(on, "the relay");
+                }
+                Output::Tell(client, reply) => {
+                    let to = self.clients.get(&client);
+                    if to.is_some_and(|to| to.try_send(reply).is_err()) {
+                        // Its task ends, and tells us that it has gone.
+                        self.clients.remove(&client);
+                    }
+                }
+                Output::Drop(client) => {
+                    warn!(client = client.0, "a client is silent; dropped");
+                    self.clients.remove(&client);
+                }
+                Output::Keep(left) => {
+                    warn!(left_s = left.as_secs(), "locked after tampering");
+                    self.kept.send_replace(Some(left));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn joined(&mut self, stream: UnixStream) -> Result<(), line::Error> {
+        let peer = match stream.peer_cred() {
+            Ok(peer) => peer,
+            Err(error) => {
+                warn!(%error, "the kernel does not say who connects; refused");
+                return Ok(());
+            }
+        };
+        let (uid, pid) = (peer.uid(), peer.pid());
+        if !self.allowed.permits(peer) {
+            warn!(
+                uid,
+                pid, "somebody who may not open the door connected; refused"
+            );
+            return Ok(());
+        }
+        if self.clients.len() >= CLIENTS {
+            warn!(uid, pid, "too many clients; refused");
+            return Ok(());
+        }
+        let client = Client(self.next);
+        self.next += 1;
+        info!(client = client.0, uid, pid, "a client connected");
+        let (tell, replies) = mpsc::channel(REPLIES);
+        self.clients.insert(client, tell);
+        let heard = self.heard.clone();
+        self.tasks.spawn("client", async move {
+            converse(stream, client, &heard, replies).await;
+            // The loop outlives every client.
+            let _ = heard.send((client, None)).await;
+        });
+        self.feed(Input::Joined(client))
+    }
+
+    fn said(&mut self, client: Client, message: Message) -> Result<(), line::Error> {
+        if let Message::Pulse { number, length } = &message {
+            let ms = length.as_millis() as u64;
+            info!(client = client.0, number, ms, "a pulse was ordered");
+        }
+        self.feed(Input::Said(client, message))
+    }
+
+    fn gone(&mut self, client: Client) -> Result<(), line::Error> {
+        self.clients.remove(&client);
+        self.feed(Input::Left(client))
+    }
+}
+
+/// Reads a client's messages and writes it replies, until either side ends it.
+async fn converse(
+    mut stream: UnixStream,
+    client: Client,
+    heard: &mpsc::Sender<(Client, Option<Message>)>,
+    mut replies: mpsc::Receiver<Reply>,
+) {
+    let mut lines = Lines::default();
+    let mut buffer = [0; 256];
+    loop {
+        let read = tokio::select! {
+            reply = replies.recv() => {
+                let Some(reply) = reply else { return };
+                let line = format!("{reply}\n");
+                // The kernel takes hundreds of replies; a client that reads none of
+                // them is not waited for.
+                match stream.try_write(line.as_bytes()) {
+                    Ok(written) if written == line.len() => continue,
+                    Ok(_) | Err(_) => return,
+                }
+            }
+            read = stream.read(&mut buffer) => read,
+        };
+        let Ok(length @ 1..) = read else { return };
+        let Ok(messages) = lines.take(&buffer[..length]) else {
+            warn!(
+                client = client.0,
+                "a client said what means nothing; dropped"
+            );
+            return;
+        };
+        for message in messages {
+            if heard.send((client, Some(message))).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps the lock away from the loop: a memory card may take seconds for it.
+fn keeper(file: LockFile, tasks: &Tasks) -> watch::Sender<Option<Duration>> {
+    let (kept, mut left) = watch::channel(None);
+    let stop = tasks.cancelled().clone();
+    tasks.spawn_draining("keeper", async move {
+        loop {
+            let more = stop.run_until_cancelled(left.changed()).await;
+            let newest = *left.borrow_and_update();
+            if let Some(newest) = newest {
+                let file = file.clone();
+                let written = tokio::task::spawn_blocking(move || file.write(newest)).await;
+                if let Err(error) = written {
+                    error!(%error, "the lock could not be kept");
+                }
+            }
+            if !matches!(more, Some(Ok(()))) {
+                return;
+            }
+        }
+    });
+    kept
+}
+
+/// A socket in place of whatever a dead predecessor left there; its own user and
+/// group may connect.
+fn listen(path: &std::path::Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// The pipes from and to the watcher.
+struct Pipes {
+    from: pipe::Receiver,
+    to: pipe::Sender,
+}
+
+impl Pipes {
+    fn open() -> io::Result<Self> {
+        let from = io::stdin().as_fd().try_clone_to_owned()?;
+        let to = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Self {
+            from: pipe::Receiver::from_owned_fd(from)?,
+            to: pipe::Sender::from_owned_fd(to)?,
+        })
+    }
+
+    /// Says that we live; `false` if nobody is there.
+    fn beat(&self) -> bool {
+        match self.to.try_write(b".") {
+            Ok(_) => true,
+            // It does not read: that it is silent is found out elsewhere.
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Waits for the watcher's beat; `false` if it has gone.
+    async fn watched(&mut self) -> bool {
+        let mut beats = [0; 64];
+        matches!(self.from.read(&mut beats).await, Ok(1..))
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
