@@ -2,7 +2,7 @@
 //! code; nothing else.
 //!
 //! It runs as two processes: the watcher, which is what is started, and the holder
-//! of the line, which the watcher starts. `docs/door.md` says why.
+//! of the line, which the watcher starts. `ARCHITECTURE.md` says why.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

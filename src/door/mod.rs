@@ -1,18 +1,17 @@
-//! The door: the relay guardian, and the station's client of it.
+//! The door: the relay guardian, `doorstation-relay`.
 //!
 //! ```text
-//!   doorstation                          doorstation-relay (a unit and a user of its own)
-//!   +---------------------+   socket    +---------------------+  pipes  +---------+
-//!   | client: beats,      | <---------> | holder: guardian,   | <-----> | watcher |
-//!   |         orders      |             |         line        |         |         |
-//!   +---------------------+             +---------------------+         +---------+
+//!   client       socket    +---------------------+  pipes  +---------+
+//!   beats,  <------------> | holder: guardian,   | <-----> | watcher |
+//!   orders                 |         line        |         |         |
+//!                          +---------------------+         +---------+
 //! ```
 //!
 //! * [`guardian`] decides: pure. [`message`] is what is said over the socket.
-//! * `holder` is the only process that has the relay's line; `watcher` starts it and
-//!   kills it when it hangs. Each ends the pulse when the other is silent.
-//! * `client` is the station's adapter. Who may open at all is decided by
-//!   [`call`](crate::call), not here.
+//! * [`holder`] is the only process that has the relay's line; [`watcher`] starts it
+//!   and kills it when it hangs. Each ends the pulse when the other is silent.
+//!
+//! Who may open at all is not decided here, and the station does not order pulses yet.
 
 pub mod guardian;
 pub mod holder;
