@@ -336,16 +336,16 @@ mod tests {
     fn an_opened_door_is_heard_until_it_is_closed() {
         let mut player = ordered(Tone::RingBack);
         play(&mut player, 500);
-        player.order(Some(Tone::Opened));
+        player.order(Some(Tone::Open));
         let samples = play(&mut player, 10_000);
         // Ten milliseconds are for the fade of what was heard before.
-        for start in (10..10_000).step_by(1000) {
+        for start in (10..10_000).step_by(1500) {
             assert!(peak(&samples[ms(start + 20, start + 60)]) > 0.15, "{start}");
             assert!(
-                peak(&samples[ms(start + 200, start + 240)]) > 0.15,
+                peak(&samples[ms(start + 320, start + 360)]) > 0.15,
                 "{start}"
             );
-            let pause = start + 510..(start + 980).min(10_000);
+            let pause = start + 810..(start + 1480).min(10_000);
             assert_eq!(peak(&samples[ms(pause.start, pause.end)]), 0.0, "{start}");
         }
         player.order(None);
