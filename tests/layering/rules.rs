@@ -191,7 +191,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "bin", "demo", "hands_on", "main", "run"]),
     // The log's format is chosen on the command line.
     ("clap", &["bin", "demo", "main", "telemetry"]),
-    ("rustix", &["clock", "config", "door", "media", "panel", "report"]),
+    (
+        "rustix",
+        &["clock", "config", "door", "media", "panel", "report"],
+    ),
     ("time", &["demo", "gateway", "report"]),
 ];
 
@@ -413,7 +416,7 @@ mod tests {
             (
                 "src/station.rs",
                 "fn f() { println!() }",
-                "1: println! is for main, report: log, or tell the report",
+                "1: println! is for bin, main, report: log, or tell the report",
             ),
             (
                 "src/novelty.rs",

@@ -263,7 +263,7 @@ impl Leg {
         };
         let plans = policy.plans(&offer, &self.lines);
         let known = self.lines.len();
-        self.name_lines(sections);
+        line::name_lines(&mut self.lines, sections);
         let held = offer.holds();
         if let Err(error) = self.answer_lines(&offer, &plans, held).await {
             // The far end takes a refused offer back, with the lines that it added.
@@ -280,27 +280,6 @@ impl Leg {
             *plan == Plan::Reject && section.port() != 0 && offer.is_carried(section)
         });
         Ok((self.join(), held))
-    }
-
-    /// Takes over the names of lines that are not live: a browser that uses a
-    /// rejected m-line again gives it a new name, and perhaps another medium
-    /// (RFC 9429, section 5.2.2).
-    fn name_lines(&mut self, sections: &[Section]) {
-        for (index, section) in sections.iter().enumerate() {
-            let mid = section.attribute("mid").map(str::to_owned);
-            let medium = Medium::of(section.media());
-            match self.lines.get_mut(index) {
-                None => {
-                    let mid = mid.unwrap_or_else(|| index.to_string());
-                    self.lines.push(Line::rejected(mid, medium));
-                }
-                Some(line) if !line.is_live() => {
-                    line.mid = mid.unwrap_or_else(|| line.mid.clone());
-                    line.medium = medium;
-                }
-                Some(_) => {}
-            }
-        }
     }
 
     /// Carries out `plans`, one for each m-line of `offer`.

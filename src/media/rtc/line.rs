@@ -145,6 +145,27 @@ pub(crate) fn want_picture(lines: &mut Vec<Line>, wish: Wish, filmed: bool) {
     }
 }
 
+/// Takes over the names of lines that are not live: a browser that uses a
+/// rejected m-line again gives it a new name, and perhaps another medium
+/// (RFC 9429, section 5.2.2).
+pub(crate) fn name_lines(lines: &mut Vec<Line>, sections: &[Section]) {
+    for (index, section) in sections.iter().enumerate() {
+        let mid = section.attribute("mid").map(str::to_owned);
+        let medium = Medium::of(section.media());
+        match lines.get_mut(index) {
+            None => {
+                let mid = mid.unwrap_or_else(|| index.to_string());
+                lines.push(Line::rejected(mid, medium));
+            }
+            Some(line) if !line.is_live() => {
+                line.mid = mid.unwrap_or_else(|| line.mid.clone());
+                line.medium = medium;
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 /// A name that no line has.
 fn free_mid(lines: &[Line]) -> String {
     let taken = |mid: &String| lines.iter().any(|line| line.mid == *mid);
