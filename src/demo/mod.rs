@@ -21,7 +21,7 @@ use crate::call::{self, AccountId, Address, RingStep, Target, View};
 use crate::gateway::{self, Password, Tls};
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
-use crate::media::sound::SoundSettings;
+use crate::media::sound::{EchoSettings, SoundSettings};
 use crate::media::sound::virtual_card::{self, MicSource, VirtualCard};
 use crate::panel::sim;
 use crate::report::json::Json;
@@ -261,6 +261,10 @@ fn media_plan(options: &Options) -> MediaPlan {
         sound: SoundSettings {
             capture: Some(capture.to_owned()),
             playback: Some(playback.to_owned()),
+            echo: match options.clean_sound.unwrap_or(options.alsa.is_some()) {
+                true => EchoSettings::default(),
+                false => EchoSettings::OFF,
+            },
             ..SoundSettings::default()
         },
         rtc: engine::Settings::default(),

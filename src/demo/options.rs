@@ -48,6 +48,11 @@ pub struct Options {
     #[arg(long, value_name = "CAPTURE,PLAYBACK", conflicts_with_all = ["mic_wav", "speaker_wav"])]
     pub alsa: Option<AlsaPair>,
 
+    /// Echo control, noise suppression and gain on the microphone. Without it: on for
+    /// ALSA devices, off for the simulated card, whose microphone is in no room.
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    pub clean_sound: Option<bool>,
+
     /// The picture: a moving test picture with a clock, a camera, or a file.
     #[arg(
         long,
@@ -129,6 +134,14 @@ impl Options {
 
 fn domain(address: &str) -> &str {
     address.split_once('@').map_or(DOMAIN, |(_, domain)| domain)
+}
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off"),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
