@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod kernel_lines;
 mod panel_bench;
 
 use std::io::{PipeWriter, Write};
@@ -24,6 +25,7 @@ use doorstation::panel::{self, Links, Panel, cdev, rppal};
 use doorstation::report::Report;
 use doorstation::report::json::Json;
 use doorstation::tasks::Tasks;
+use kernel_lines::GpioSim;
 use panel_bench::{Driven, FakeOutputs, Hand, board, fake_inputs, paused, ready};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -129,7 +131,7 @@ fn wires_keep_the_contract() {
 
 #[test]
 fn wires_of_a_real_kernel_keep_the_contract() {
-    let Some(chip) = GpioSim::build() else {
+    let Some(chip) = GpioSim::of_test("wires_of_a_real_kernel_keep_the_contract") else {
         return;
     };
     real_time(async {
@@ -298,58 +300,6 @@ fn colour_of(shows: doorstation::board::Shows, duties: &[u8]) -> Option<Colour> 
         (_, [0, _, blue]) if *blue > 0 => Some(Colour::Blue),
         (_, [_, _, _]) => Some(Colour::White),
         _ => None,
-    }
-}
-
-/// A chip of the kernel's simulator: its lines are moved and read by files.
-struct GpioSim {
-    label: String,
-    config: PathBuf,
-    lines: PathBuf,
-}
-
-impl GpioSim {
-    /// `None`, with a word, where the kernel has no simulator. With
-    /// `DOORSTATION_GPIO_SIM=required` that is a failure.
-    fn build() -> Option<GpioSim> {
-        const ROOT: &str = "/sys/kernel/config/gpio-sim";
-        if !Path::new(ROOT).is_dir() {
-            let required = std::env::var_os("DOORSTATION_GPIO_SIM").is_some();
-            assert!(
-                !required,
-                "{ROOT} is missing: load gpio-sim, mount configfs"
-            );
-            eprintln!("skipped: {ROOT} is missing (kernel module gpio-sim, configfs)");
-            return None;
-        }
-        let name = format!("doorstation-{}", std::process::id());
-        let config = Path::new(ROOT).join(&name);
-        let bank = config.join("bank0");
-        std::fs::create_dir(&config).unwrap();
-        std::fs::create_dir(&bank).unwrap();
-        std::fs::write(bank.join("num_lines"), "32").unwrap();
-        std::fs::write(bank.join("label"), &name).unwrap();
-        std::fs::write(config.join("live"), "1").unwrap();
-        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap().trim().to_owned();
-        let device = read(config.join("dev_name"));
-        let chip = read(bank.join("chip_name"));
-        Some(GpioSim {
-            label: name,
-            lines: Path::new("/sys/devices/platform").join(device).join(chip),
-            config,
-        })
-    }
-
-    fn file(&self, line: u32, name: &str) -> PathBuf {
-        self.lines.join(format!("sim_gpio{line}")).join(name)
-    }
-}
-
-impl Drop for GpioSim {
-    fn drop(&mut self) {
-        let _ = std::fs::write(self.config.join("live"), "0");
-        let _ = std::fs::remove_dir(self.config.join("bank0"));
-        let _ = std::fs::remove_dir(&self.config);
     }
 }
 
