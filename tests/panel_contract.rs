@@ -9,7 +9,7 @@ mod kernel_lines;
 mod panel_bench;
 
 use std::io::{PipeWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

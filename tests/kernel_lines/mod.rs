@@ -42,7 +42,7 @@ impl GpioSim {
             String::from_utf8_lossy(&run.stdout),
             String::from_utf8_lossy(&run.stderr),
         );
-        println!("{said}{complaints}");
+        eprintln!("{said}{complaints}");
         assert!(run.status.success(), "it failed in the virtual machine");
         assert!(
             said.contains("1 passed"),
