@@ -89,9 +89,7 @@ fn a_stuck_button_is_one_call_and_one_fault_and_the_others_live() {
         bench.hand.set(BELL, false);
         sleep_ms(100).await;
         assert_eq!(bench.told(), [Input::Device(Device::Panel, None)]);
-        bench.hand.press(BELL, 100).await;
-        sleep_ms(100).await;
-        assert_eq!(bench.told(), [RING]);
+        the_bell_rings(&mut bench).await;
         bench.stop().await;
     });
 }
@@ -112,9 +110,7 @@ fn a_button_that_is_down_at_the_start_does_not_ring() {
         bench.hand.set(BELL, false);
         sleep_ms(100).await;
         assert_eq!(bench.told(), []);
-        bench.hand.press(BELL, 100).await;
-        sleep_ms(100).await;
-        assert_eq!(bench.told(), [RING]);
+        the_bell_rings(&mut bench).await;
         bench.stop().await;
     });
 }
@@ -175,9 +171,7 @@ fn lines_that_go_away_are_a_fault_until_they_are_back() {
         *bench.hand.broken.lock().unwrap() = false;
         sleep_ms(1500).await;
         assert_eq!(bench.told(), [Input::Device(Device::Panel, None)]);
-        bench.hand.press(BELL, 100).await;
-        sleep_ms(100).await;
-        assert_eq!(bench.told(), [RING]);
+        the_bell_rings(&mut bench).await;
         bench.stop().await;
     });
 }
@@ -350,6 +344,13 @@ async fn begun_on(settings: &doorstation::panel::settings::Settings) -> Bench {
             .all(|told| matches!(told, Input::Sensor(_, false)))
     );
     bench
+}
+
+/// A press of the bell, and no more than that, is told.
+async fn the_bell_rings(bench: &mut Bench) {
+    bench.hand.press(BELL, 100).await;
+    sleep_ms(100).await;
+    assert_eq!(bench.told(), [RING]);
 }
 
 fn in_call(state: State, direction: Direction) -> View {
