@@ -186,6 +186,9 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
 
     info!(gateway = ?address, "the station is up");
     service::tell_up();
+    if service::is_watched() {
+        supervisor.watch(service::tell_alive);
+    }
     supervisor.run(stop).await?;
     Ok(())
 }

@@ -35,6 +35,7 @@ pub mod hands_on;
 pub mod ice;
 pub mod media;
 pub mod panel;
+pub mod pulse;
 pub mod report;
 pub mod run;
 pub mod secret;

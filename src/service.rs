@@ -46,6 +46,11 @@ pub fn tell_up() {
     }
 }
 
+/// Whether systemd watches this process (`WatchdogSec=`).
+pub fn is_watched() -> bool {
+    sd_notify::watchdog_enabled().is_some()
+}
+
 /// Feeds systemd's watchdog (`WatchdogSec=`). Without systemd nothing happens.
 pub fn tell_alive() {
     if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {

@@ -11,12 +11,21 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use crate::clock;
+use crate::pulse::Stillness;
 use crate::tasks::Tasks;
 
 /// How long one part may take to stop. A part hangs up, unsubscribes and closes
 /// sockets in well under a second on a network that answers; the sum over all
 /// parts stays below systemd's `TimeoutStopSec`.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How often pulses are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// A loop that has not turned for this long is stuck. With the unit's `WatchdogSec=10`
+/// its process is gone after 30 s. Below it lie the longest pauses: 3 s before a sound
+/// card is opened again, and the seconds that a driver may take to open it.
+const STUCK: Duration = Duration::from_secs(20);
 
 /// The parts, in the order in which they are stopped.
 #[derive(Debug, Default)]
@@ -25,7 +34,7 @@ pub struct Supervisor {
     watch: Tasks,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     name: &'static str,
     tasks: Tasks,
@@ -56,11 +65,34 @@ impl Supervisor {
     ) {
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
+        let pulse = tasks.pulse(name);
         self.watch.spawn_draining(name, async move {
-            run.await;
-            drop(end);
+            pulse.through(run).await;
+            drop((end, pulse));
         });
         self.parts.push(Part { name, tasks, ended });
+    }
+
+    /// Calls `feed` once a second from now on, as long as every loop of every part
+    /// turns: for a watchdog outside of the process.
+    pub fn watch(&self, feed: impl Fn() + Send + 'static) {
+        let parts = self.parts.clone();
+        self.watch.spawn("watchdog", async move {
+            let mut look = tokio::time::interval(LOOK);
+            let mut stillness = Stillness::default();
+            let mut told = Vec::new();
+            loop {
+                look.tick().await;
+                let counts = parts.iter().flat_map(|part| part.tasks.pulses().counts());
+                let stuck = stillness.stuck(counts, clock::now(), STUCK);
+                if stuck.is_empty() {
+                    feed();
+                } else if stuck != told {
+                    error!(loops = ?stuck, "stuck for {} s: the watchdog is left to bite", STUCK.as_secs());
+                }
+                told = stuck;
+            }
+        });
     }
 
     /// Runs until `stop` is cancelled or a part ends, then stops all parts.
@@ -161,6 +193,38 @@ mod tests {
         let ended = supervisor.run(CancellationToken::new()).await;
         assert_eq!(ended.expect_err("ended").part, "media");
         assert_eq!(*log.lock().expect("no panic"), ["station"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_is_fed_while_every_loop_turns() {
+        let mut supervisor = Supervisor::new();
+        let tasks = Tasks::new();
+        let thread = tasks.pulse("thread");
+        let log = Log::default();
+        supervisor.start("part", tasks.clone(), part("part", &tasks, &log));
+        let fed = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let count = {
+            let fed = fed.clone();
+            move || fed.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        supervisor.watch(move || {
+            fed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            thread.beat();
+        }
+        assert!(count() >= 60, "{}", count());
+        let before = count();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let more = count() - before;
+        assert!(
+            (19..=21).contains(&more),
+            "{more} times after the last beat"
+        );
+        thread.beat();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(count() > before + more, "it lives again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,11 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::pulse::{Pulse, Pulses};
+
 /// A cloneable right to spawn tasks that the supervisor waits for.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     cancel: CancellationToken,
+    pulses: Pulses,
 }
 
 impl Tasks {
@@ -33,6 +36,7 @@ impl Tasks {
         Self {
             tracker: self.tracker.clone(),
             cancel: self.cancel.child_token(),
+            pulses: self.pulses.clone(),
         }
     }
 
@@ -59,6 +63,17 @@ impl Tasks {
     ) {
         let span = tracing::debug_span!("task", name);
         tokio::spawn(self.tracker.track_future(future).instrument(span));
+    }
+
+    /// A pulse for a loop of this set: whoever holds it beats at each turn, and is
+    /// taken for stuck when it ceases.
+    pub fn pulse(&self, name: &'static str) -> Pulse {
+        self.pulses.add(name)
+    }
+
+    /// The pulses of this set (children included).
+    pub fn pulses(&self) -> &Pulses {
+        &self.pulses
     }
 
     /// How many tasks of this set (children included) are alive.

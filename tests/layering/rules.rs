@@ -12,7 +12,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Wires as data: names of sensors are the core's.
     ("board", &["call"]),
     ("secret", &[]),
-    ("tasks", &[]),
+    ("pulse", &["clock"]),
+    ("tasks", &["pulse"]),
     ("ice", &["secret"]),
     // Messages: shapes only.
     ("wire", &["secret"]),
@@ -21,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "signalling",
         &["call", "clock", "ice", "secret", "tasks", "wire"],
     ),
-    ("media", &["call", "clock", "ice", "tasks"]),
+    ("media", &["call", "clock", "ice", "pulse", "tasks"]),
     // The panel maps views to the names of tones, and tells its lights to the report.
     (
         "panel",
@@ -53,7 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("telemetry", &[]),
     ("story", &["call"]),
-    ("supervisor", &["tasks"]),
+    ("supervisor", &["clock", "pulse", "tasks"]),
     ("service", &["tasks"]),
     // Where adapters meet.
     (

@@ -35,6 +35,7 @@ use super::feed::{PictureFeed, Pictures, Share, VideoFrame};
 use super::{VideoCodec, worker};
 use crate::call::{Device, Input};
 use crate::clock;
+use crate::pulse::Pulse;
 use crate::tasks::Tasks;
 
 /// Pictures that a follower may be behind: a quarter of a second. A follower that
@@ -232,7 +233,9 @@ impl Camera {
         });
         let news = DeviceNews::new(Device::Camera, inbox);
         let watched = inner.clone();
-        worker::spawn(tasks, "camera", move |stop| {
+        // Not watched: a driver that hangs takes the picture, not the station.
+        let pulse = Pulse::default();
+        worker::spawn(tasks, "camera", pulse, move |stop| {
             watch::run(&watched, &settings, &news, &stop);
         })
         .map_err(Error::Thread)?;

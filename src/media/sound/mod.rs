@@ -150,7 +150,8 @@ impl Sound {
             watched: Watched::new(Device::Speaker, inbox.clone()),
         };
         let mut watched = vec![speaker.watched.clone()];
-        worker::spawn(tasks, "sound-playback", move |stop| {
+        let pulse = tasks.pulse("sound-playback");
+        worker::spawn(tasks, "sound-playback", pulse, move |stop| {
             priority::raise();
             playback::run(&speaker, &stop);
         })
@@ -169,7 +170,8 @@ impl Sound {
                 watched: Watched::new(Device::Microphone, inbox),
             };
             watched.push(microphone.watched.clone());
-            worker::spawn(tasks, "sound-capture", move |stop| {
+            let pulse = tasks.pulse("sound-capture");
+            worker::spawn(tasks, "sound-capture", pulse, move |stop| {
                 priority::raise();
                 capture::run(microphone, &stop);
             })
