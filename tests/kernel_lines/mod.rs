@@ -33,7 +33,7 @@ impl GpioSim {
             eprintln!("skipped: {missing}");
             return None;
         }
-        let run = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/script/lines"))
+        let run = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/script/machine"))
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture", name])
             .output()
@@ -84,10 +84,10 @@ impl Drop for GpioSim {
     }
 }
 
-/// What `script/lines` needs, as far as it can be missing.
+/// What `script/machine` needs, as far as it can be missing.
 fn machine() -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
-        return Err(format!("{ROOT} is missing, and script/lines is for x86-64"));
+        return Err(format!("{ROOT} is missing, and script/machine is for x86-64"));
     }
     for file in [
         "/usr/bin/qemu-system-x86_64",
