@@ -42,7 +42,8 @@ impl Cx<'_> {
 
     /// `target` can be rung now.
     pub(super) fn reaches(&self, target: &Target) -> bool {
-        self.connections.get(&target.account) == Some(&Connection::Connected)
+        let connection = self.connections.get(&target.account);
+        connection.is_some_and(Connection::may_ring)
     }
 
     pub(super) fn order(&mut self, leg: &LegId, order: SignalOrder) {

@@ -275,6 +275,22 @@ pub enum Connection {
     Refused(Failure),
 }
 
+impl Connection {
+    /// A call is worth a try: connected, or the notifications broke off a moment ago
+    /// and nobody has found the server away since. A station leaves a server that broke
+    /// alone for up to half a minute, and a visitor shall not wait for that.
+    pub(super) fn may_ring(&self) -> bool {
+        match self {
+            Connection::Connected => true,
+            Connection::Lost(failure) => failure.code == BROKE_OFF,
+            Connection::Connecting | Connection::Refused(_) => false,
+        }
+    }
+}
+
+/// The code of an open connection that ended (protocol section 8.6).
+const BROKE_OFF: &str = "subscription:1";
+
 /// A device of the station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Device {

@@ -4,7 +4,9 @@
 //! it is drawn from the whole range ("full jitter"), so that a thousand stations
 //! that lost one server at once come back spread out. At the cap it is drawn from
 //! the last quarter: full jitter there would average half the cap, twice as many
-//! attempts as the cap promises.
+//! attempts as the cap promises. What follows an open connection is drawn from
+//! half a minute at once ([`SCATTER`]), and the next one from 30 to 60 s: all its
+//! clients lose a server in one moment, and most of them are idle then.
 //!
 //! ```text
 //!  failure  1       2       3       ...  7 and later
@@ -25,9 +27,13 @@ pub const REFUSED: Duration = Duration::from_secs(300);
 /// The longest `Retry-After` that we believe: a typing error in a server must not
 /// silence a door for a day (our choice).
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
-/// Over how long the clients of a server that says goodbye come back, at most: with a
-/// hundred of them about three a second (our choice).
+/// Over how long the clients of a server that says goodbye or breaks come back, at
+/// most: with a hundred of them about three a second (our choice).
 pub const SCATTER: Duration = Duration::from_secs(30);
+
+/// Failures that a drop counts as: the next delays are the longest below the cap, so
+/// that those whose turn came too early do not meet those whose turn it is.
+const SCATTERED: u32 = 5;
 
 /// How the latest attempt failed, as far as the next delay depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub enum Cause {
     Refused,
     /// The server goes down and has told all its clients at this moment.
     Leaving,
+    /// An open connection ended, and perhaps every other client's with it.
+    Dropped,
 }
 
 /// The schedule of one thing that is tried again and again.
@@ -48,6 +56,8 @@ pub struct Backoff {
     base: Duration,
     cap: Duration,
     failures: u32,
+    /// The failures before the drop that this climb began with: a crowd may be on it.
+    crowd: Option<u32>,
 }
 
 impl Backoff {
@@ -57,35 +67,53 @@ impl Backoff {
             base,
             cap,
             failures: 0,
+            crowd: None,
         }
     }
 
     /// The time to wait after one more failure.
     pub fn failed(&mut self, cause: Cause, rng: &mut impl Rng) -> Duration {
+        let before = self.failures;
         let climbing = self.climb(rng);
         match cause {
             Cause::Trouble => climbing,
             Cause::Told(delay) => delay.min(LONGEST_RETRY_AFTER).max(climbing) + spread(rng),
             Cause::Refused => REFUSED + spread(rng),
             Cause::Leaving => rng.random_range(Duration::ZERO..=SCATTER.min(self.cap)),
+            // A server on this machine has no crowd of clients.
+            Cause::Dropped if self.cap < SCATTER => climbing,
+            Cause::Dropped => {
+                self.crowd = Some(before);
+                self.failures = self.failures.max(SCATTERED);
+                rng.random_range(Duration::ZERO..=SCATTER).max(climbing)
+            }
         }
+    }
+
+    /// The time to wait when somebody needs the connection now: a moment, for a crowd
+    /// may have the same reason. If it fails, the climb goes on as if there were none.
+    pub fn hurry(&mut self, rng: &mut impl Rng) -> Duration {
+        if let Some(before) = self.crowd.take() {
+            self.failures = before + 1;
+        }
+        rng.random_range(Duration::ZERO..=self.base)
     }
 
     /// It worked: the next failure begins anew.
     pub fn worked(&mut self) {
         self.failures = 0;
+        self.crowd = None;
     }
 
     fn climb(&mut self, rng: &mut impl Rng) -> Duration {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         self.failures = self.failures.saturating_add(1);
         let ceiling = self.base.saturating_mul(factor);
-        let least = if ceiling < self.cap {
-            Duration::ZERO
-        } else {
-            self.cap * 3 / 4
+        let (least, ceiling) = match self.crowd {
+            _ if ceiling >= self.cap => (self.cap * 3 / 4, self.cap),
+            Some(_) => (SCATTER, (SCATTER * 2).min(self.cap)),
+            None => (Duration::ZERO, ceiling),
         };
-        let ceiling = ceiling.min(self.cap);
         if least >= ceiling {
             return ceiling;
         }
@@ -106,7 +134,7 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
-    use super::{BASE, Backoff, CAP, Cause, LONGEST_RETRY_AFTER, REFUSED};
+    use super::{BASE, Backoff, CAP, Cause, LONGEST_RETRY_AFTER, REFUSED, SCATTER};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -144,6 +172,33 @@ mod tests {
             prop_assert!(delay >= named.min(LONGEST_RETRY_AFTER));
             prop_assert!(delay <= LONGEST_RETRY_AFTER + Duration::from_secs(1));
         }
+    }
+
+    #[test]
+    fn a_drop_scatters_a_crowd_but_holds_up_nobody_at_a_server_of_his_own() {
+        let delays = |cap| {
+            let delay = |seed| {
+                let mut rng = StdRng::seed_from_u64(seed);
+                Backoff::new(BASE, cap).failed(Cause::Dropped, &mut rng)
+            };
+            (0..100).map(delay).collect::<Vec<_>>()
+        };
+        let crowd = delays(CAP);
+        assert!(crowd.iter().all(|delay| *delay <= SCATTER));
+        assert!(crowd.iter().any(|delay| *delay >= SCATTER * 3 / 4));
+        assert!(crowd.iter().any(|delay| *delay <= SCATTER / 4));
+        let own = delays(Duration::from_secs(3));
+        assert!(own.iter().all(|delay| *delay <= BASE));
+    }
+
+    #[test]
+    fn a_server_that_drops_again_and_again_is_left_alone_for_longer() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let mut backoff = Backoff::new(BASE, CAP);
+        for _ in 0..10 {
+            backoff.failed(Cause::Dropped, &mut rng);
+        }
+        assert!(backoff.failed(Cause::Dropped, &mut rng) >= CAP * 3 / 4);
     }
 
     #[test]

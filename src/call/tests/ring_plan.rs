@@ -205,7 +205,7 @@ fn a_step_whose_account_is_away_is_left_out() {
     let mut bench = two_steps();
     bench.feed(Input::Connection(
         home(),
-        Connection::Lost(failure("subscription:1")),
+        Connection::Lost(failure("authentication:2")),
     ));
     bench.press(Button::Bell);
     ring(&mut bench, &leg(1, 0));
@@ -218,6 +218,22 @@ fn a_step_whose_account_is_away_is_left_out() {
         .iter()
         .filter(|output| matches!(output, Output::Event(Event::CallError { .. })));
     assert_eq!(errors.count(), 2);
+}
+
+/// The socket may be away for half a minute after it broke; requests still go through.
+#[test]
+fn an_account_whose_notifications_broke_off_just_now_is_tried() {
+    let mut bench = two_steps();
+    bench.feed(Input::Connection(
+        home(),
+        Connection::Lost(failure("subscription:1")),
+    ));
+    bench.press(Button::Bell);
+    ring(&mut bench, &leg(1, 0));
+    assert_eq!(
+        bench.calls.view().call.expect("up").peers,
+        [Address::new(ALICE), Address::new(BOB)]
+    );
 }
 
 #[test]

@@ -184,6 +184,7 @@ impl Runner {
             Turn::Room(None) => self.outbox.clear(),
             Turn::Time => {
                 self.session(Fact::Time);
+                self.hurry();
                 let acts = self.parts.legs.tick(crate::clock::now());
                 self.carry_out_legs(acts);
             }
@@ -194,6 +195,14 @@ impl Runner {
     fn order(&mut self, leg: LegId, order: crate::call::SignalOrder) {
         let acts = self.parts.legs.order(leg, order, crate::clock::now());
         self.carry_out_legs(acts);
+        self.hurry();
+    }
+
+    /// Calls want to hear what becomes of them.
+    fn hurry(&mut self) {
+        if !self.parts.legs.is_empty() {
+            self.session(Fact::Needed);
+        }
     }
 
     fn done(&mut self, done: Done) {
@@ -240,7 +249,10 @@ impl Runner {
                 }
             }
             ws::Event::Alive { pong } => self.session(Fact::Heard { socket, pong }),
-            ws::Event::Closed(code) => self.session(Fact::Closed(ticket, code)),
+            ws::Event::Closed(code) => {
+                self.session(Fact::Closed(ticket, code));
+                self.hurry();
+            }
         }
     }
 
@@ -259,7 +271,10 @@ impl Runner {
             }
         };
         let acts = match notice {
-            Notice::Gone { retry_after } => return self.session(Fact::Gone { retry_after }),
+            Notice::Gone { retry_after } => {
+                self.session(Fact::Gone { retry_after });
+                return self.hurry();
+            }
             Notice::Ignored(kind) => {
                 tracing::debug!(kind, "ignoring a notification");
                 return;

@@ -78,7 +78,8 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 enum Link {
-    Resting { until: Instant },
+    /// `idle`: as long as nobody needs the connection.
+    Resting { until: Instant, idle: bool },
     Subscribing { ticket: Ticket, sent: Instant },
     Opening(Ticket),
     Open(Open),
@@ -102,7 +103,10 @@ impl Session {
             server: server.to_owned(),
             rng: StdRng::seed_from_u64(seed),
             backoff: Backoff::new(BASE, cap),
-            link: Link::Resting { until: now },
+            link: Link::Resting {
+                until: now,
+                idle: false,
+            },
             subscription: None,
             told: None,
             tickets: 0,
@@ -122,6 +126,7 @@ impl Session {
             Fact::Heard { socket, pong } => self.heard(socket, pong, now),
             Fact::Closed(ticket, code) => self.closed(ticket, code, now, &mut acts),
             Fact::Gone { retry_after } => self.gone(retry_after, now, &mut acts),
+            Fact::Needed => self.needed(now),
             Fact::Time => self.time(now, &mut acts),
             Fact::Stop => self.stop(&mut acts),
         }
@@ -131,7 +136,7 @@ impl Session {
     /// When to hand in [`Fact::Time`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         let link = match &self.link {
-            Link::Resting { until } => Some(*until),
+            Link::Resting { until, .. } => Some(*until),
             Link::Subscribing { .. } | Link::Opening(_) => None,
             Link::Open(open) => {
                 let silence = self.answers_probes.then(|| open.heard + SILENCE);
@@ -288,7 +293,7 @@ impl Session {
             Some(NORMAL_CLOSURE) => {
                 let message = self.ended_by_server("the connection");
                 self.abandon(acts);
-                (message, Cause::Trouble)
+                (message, Cause::Dropped)
             }
             Some(GOING_AWAY) => {
                 let message = format!("the server {server} goes down; trying again");
@@ -296,7 +301,7 @@ impl Session {
             }
             Some(_) | None => {
                 let message = format!("the connection to the server {server} broke; trying again");
-                (message, Cause::Trouble)
+                (message, Cause::Dropped)
             }
         };
         self.lose(&message, cause, now, acts);
@@ -320,7 +325,7 @@ impl Session {
             return;
         }
         let message = self.ended_by_server("the registration");
-        let cause = retry_after.map_or(Cause::Trouble, Cause::Told);
+        let cause = retry_after.map_or(Cause::Dropped, Cause::Told);
         self.start_afresh(&message, cause, now, acts);
     }
 
@@ -344,7 +349,7 @@ impl Session {
         }
         self.keep_subscription(now, acts);
         match &mut self.link {
-            Link::Resting { until } if *until <= now => {
+            Link::Resting { until, .. } if *until <= now => {
                 if self.told.is_none() {
                     self.tell(Connection::Connecting, acts);
                 }
@@ -394,7 +399,7 @@ impl Session {
         if self.answers_probes && open.heard + SILENCE <= now {
             acts.push(Act::Close);
             let message = format!("the server {} is silent; connecting again", self.server);
-            self.lose(&message, Cause::Trouble, now, acts);
+            self.lose(&message, Cause::Dropped, now, acts);
             return;
         }
         if open.ping <= now {
@@ -441,7 +446,19 @@ impl Session {
             ?cause,
             "waiting before the next attempt"
         );
-        self.link = Link::Resting { until: now + delay };
+        self.link = Link::Resting {
+            until: now + delay,
+            idle: cause == Cause::Dropped,
+        };
+    }
+
+    /// Cuts short the wait that spreads a crowd, once: what follows is the back-off's.
+    fn needed(&mut self, now: Instant) {
+        if let Link::Resting { until, idle } = &mut self.link
+            && std::mem::take(idle)
+        {
+            *until = (*until).min(now + self.backoff.hurry(&mut self.rng));
+        }
     }
 
     fn open(&mut self, acts: &mut Vec<Act>) {

@@ -34,6 +34,8 @@ pub(in super::super) enum Fact {
         /// Not before this time has passed.
         retry_after: Option<Duration>,
     },
+    /// A call is up or begins: the connection is wanted now.
+    Needed,
     /// The deadline is reached.
     Time,
     /// Log out.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::sim::Sim;
 use super::{Fact, Session, Ticket};
-use crate::signalling::backoff::CAP;
+use crate::signalling::backoff::{CAP, SCATTER};
 use crate::signalling::kandy::trouble::Trouble;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ fn a_lost_socket_is_opened_again_at_the_same_channel_without_a_login() {
     let mut sim = Sim::new(1, HOUR);
     sim.run(MINUTE);
     sim.cut();
-    sim.run(5 * SECOND);
+    sim.run(SCATTER + SECOND);
     assert_eq!((sim.count("subscribe"), sim.count("open")), (1, 2));
     assert_eq!(
         sim.news(),
@@ -105,7 +105,7 @@ fn a_refused_upgrade_leads_to_a_new_subscription() {
     sim.run(MINUTE);
     sim.refuse_channel_once = Some(403);
     sim.cut();
-    sim.run(10 * SECOND);
+    sim.run(SCATTER + 5 * SECOND);
     assert_eq!((sim.count("subscribe"), sim.count("open")), (2, 3));
     assert_eq!(
         sim.count("unsubscribe"),
@@ -213,7 +213,7 @@ fn close_code_1000_ends_the_subscription_other_codes_the_socket_only() {
         assert_eq!(sim.count("subscribe"), 1, "{code}");
     }
     sim.close(Some(1000));
-    sim.run(5 * SECOND);
+    sim.run(CAP);
     assert_eq!(sim.count("subscribe"), 2);
     assert_eq!(sim.news().last(), Some(&"connected"));
 }
