@@ -107,6 +107,7 @@ fn config(arguments: Arguments, password: Secret) -> Result<Config> {
         },
         devices,
         rtc: Default::default(),
+        server_turn_credentials: false,
     })
 }
 

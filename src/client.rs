@@ -23,6 +23,7 @@
 //!     calls: Settings::default(),
 //!     devices: Devices::Simulated,
 //!     rtc: Default::default(),
+//!     server_turn_credentials: false,
 //! })?;
 //! let call = client.make("bob", Wish { audio: true, receive_video: true, send_video: true }).await;
 //! while let Some(event) = client.event().await {
@@ -77,6 +78,9 @@ pub struct Config {
     pub devices: Devices,
     /// How media sessions are made.
     pub rtc: engine::Settings,
+    /// The service hands out the log-ins of the servers in `rtc.ice`, anew for each call
+    /// (`serverProvidedTurnCredentials`, protocol section 8.1).
+    pub server_turn_credentials: bool,
 }
 
 /// Where sound and picture come from.
@@ -136,8 +140,11 @@ impl Client {
         let (signalling_tasks, media_tasks) = (Tasks::new(), Tasks::new());
         let account = config.account.account.clone();
         let user = Address::new(config.account.user.as_str());
-        let signalling =
+        let mut signalling =
             kandy::Client::new(config.account, inbox.clone(), signalling_tasks.clone())?;
+        if config.server_turn_credentials {
+            signalling = signalling.with_turn(config.rtc.ice.clone());
+        }
         let (pictures, voices) = open(config.devices, &inbox, &media_tasks)?;
         let engine = Engine::new(
             config.rtc,

@@ -136,6 +136,7 @@ fn config(gateway: SocketAddr, name: &str, password: &str) -> Config {
             bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             ..Rtc::default()
         },
+        server_turn_credentials: false,
     }
 }
 

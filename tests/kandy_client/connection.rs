@@ -113,6 +113,39 @@ async fn turn_credentials_are_asked_for_and_kept_up_to_date() {
     station.stop().await;
 }
 
+/// Nothing says how long credentials last, so a call that begins asks for new ones; it
+/// waits for them, but not for a service that does not answer.
+#[tokio::test]
+async fn turn_credentials_are_refreshed_when_a_call_begins() {
+    let servers = ice::Servers::new(vec![ice::Server {
+        url: "turn:turn.example:3478".to_owned(),
+        login: None,
+    }]);
+    let user = |servers: Vec<ice::Server>| {
+        let [server] = servers.try_into().unwrap();
+        let login: ice::Login = server.login.unwrap();
+        login.username
+    };
+    let granted = |name: &str| {
+        json!({"subscribeResponse": {"statusCode": 2,
+            "subscriptionParams": {"expires": 3600, "service": ["call"],
+                "notificationChannel": "/notification/websocket/C1",
+                "turnCredentials": {"username": name, "password": "p"}}}})
+    };
+    let mut station = Station::new().await;
+    station.server.reply("renew", 200, granted("first call"));
+    station.run_turn(servers.clone());
+    station.until_connected().await;
+    assert_eq!(user(servers.fresh().await), "first call");
+    // The next call is not half a minute away.
+    assert_eq!(user(servers.fresh().await), "first call");
+    station.server.request("renew").await;
+    assert_eq!(station.server.count("renew"), 0);
+    station.stop().await;
+    // Nobody is there to be asked.
+    assert_eq!(user(servers.fresh().await), "first call");
+}
+
 /// 8.1: `authentication.subscription` and `authentication.websocket` name a server each.
 #[tokio::test]
 async fn requests_and_notifications_may_have_servers_of_their_own() {

@@ -411,6 +411,7 @@ fn config(gateway: SocketAddr, decoy: bool, media_up: Duration) -> Config {
             decoy,
             ..Rtc::default()
         },
+        server_turn_credentials: false,
     }
 }
 

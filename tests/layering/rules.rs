@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("pulse", &["clock"]),
     ("tasks", &["pulse"]),
-    ("ice", &["secret"]),
+    ("ice", &["clock", "secret"]),
     // Messages: shapes only.
     ("wire", &["secret"]),
     // Adapters: the core's types and the ground, never each other.

@@ -454,7 +454,7 @@ async fn connect(
             credential: password.map_or_else(String::new, |p| p.expose().to_owned()),
         }
     };
-    let servers = settings.ice.current().into_iter().map(server).collect();
+    let servers = settings.ice.fresh().await.into_iter().map(server).collect();
     let runtime = HurriedRuntime::new(Arc::clone(&handler.hurry));
     let connection = PeerConnectionBuilder::new()
         .with_configuration(

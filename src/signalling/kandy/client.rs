@@ -22,7 +22,8 @@ use super::rest::Rest;
 use super::session::{self, Fact, Granted, Session, Ticket};
 use super::trouble::Trouble;
 use super::ws;
-use crate::call::{AccountId, Input, LegId};
+use crate::call::{AccountId, Connection, Input, LegId};
+use crate::ice;
 use crate::signalling::Order;
 use crate::tasks::Tasks;
 
@@ -59,6 +60,8 @@ pub(super) struct Runner {
     reader: Reader,
     requests: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     socket: Option<mpsc::Sender<ws::Order>>,
+    /// Of TURN credentials, while the server can be asked for some.
+    demand: Option<ice::Demand>,
     events: mpsc::Sender<(Ticket, ws::Event)>,
     incoming: mpsc::Receiver<(Ticket, ws::Event)>,
     outbox: VecDeque<Input>,
@@ -80,6 +83,8 @@ enum Turn {
     Done(Done),
     Socket(Ticket, ws::Event),
     Room(Option<mpsc::OwnedPermit<Input>>),
+    /// A call wants new TURN credentials.
+    Stale,
     Time,
 }
 
@@ -91,6 +96,7 @@ impl Runner {
             reader: Reader::default(),
             requests: FuturesUnordered::new(),
             socket: None,
+            demand: None,
             events,
             incoming,
             outbox: VecDeque::new(),
@@ -167,6 +173,7 @@ impl Runner {
                 Turn::Socket(ticket, event)
             }
             permit = self.parts.inbox.clone().reserve_owned(), if room => Turn::Room(permit.ok()),
+            () = demanded(&mut self.demand) => Turn::Stale,
             () = until(deadline) => Turn::Time,
         }
     }
@@ -182,6 +189,7 @@ impl Runner {
             }
             // The station is gone; whoever ended it cancels us too.
             Turn::Room(None) => self.outbox.clear(),
+            Turn::Stale => self.session(Fact::Stale),
             Turn::Time => {
                 self.session(Fact::Time);
                 self.hurry();
@@ -323,6 +331,8 @@ impl Runner {
                 }
                 Act::Tell(news) => {
                     tracing::debug!(?news, "connection");
+                    let turn = rest.turn.as_ref().filter(|_| news == Connection::Connected);
+                    self.demand = turn.map(ice::Servers::demand);
                     let account = self.parts.account.clone();
                     self.outbox.push_back(Input::Connection(account, news));
                 }
@@ -359,6 +369,13 @@ impl Runner {
         {
             tracing::debug!(%error, "the socket takes no orders");
         }
+    }
+}
+
+async fn demanded(demand: &mut Option<ice::Demand>) {
+    match demand {
+        Some(demand) => demand.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -189,8 +189,8 @@ impl Client {
         })
     }
 
-    /// Asks the server for TURN credentials, and keeps `servers` supplied with the
-    /// latest (`serverProvidedTurnCredentials`, protocol section 3.1).
+    /// Asks the server for TURN credentials, anew for each call, and supplies `servers`
+    /// with them (`serverProvidedTurnCredentials`, protocol section 3.1).
     #[must_use]
     pub fn with_turn(mut self, servers: ice::Servers) -> Self {
         // Nobody else has it before it runs.

@@ -23,6 +23,7 @@
 
 mod event;
 mod subscription;
+mod wanted;
 
 use std::time::{Duration, Instant};
 
@@ -79,8 +80,14 @@ pub(super) struct Session {
 #[derive(Debug)]
 enum Link {
     /// `idle`: as long as nobody needs the connection.
-    Resting { until: Instant, idle: bool },
-    Subscribing { ticket: Ticket, sent: Instant },
+    Resting {
+        until: Instant,
+        idle: bool,
+    },
+    Subscribing {
+        ticket: Ticket,
+        sent: Instant,
+    },
     Opening(Ticket),
     Open(Open),
     Over,
@@ -127,6 +134,7 @@ impl Session {
             Fact::Closed(ticket, code) => self.closed(ticket, code, now, &mut acts),
             Fact::Gone { retry_after } => self.gone(retry_after, now, &mut acts),
             Fact::Needed => self.needed(now),
+            Fact::Stale => self.stale(now, &mut acts),
             Fact::Time => self.time(now, &mut acts),
             Fact::Stop => self.stop(&mut acts),
         }
@@ -377,10 +385,7 @@ impl Session {
             );
             self.start_afresh(&message, Cause::Trouble, now, acts);
         } else if subscription.renewing.is_none() && subscription.renew <= now {
-            self.tickets += 1;
-            let ticket = Ticket(self.tickets);
-            subscription.renewing = Some((ticket, now));
-            acts.push(Act::Renew(ticket, subscription.granted.path.clone()));
+            self.renew(now, acts);
         }
     }
 
@@ -450,15 +455,6 @@ impl Session {
             until: now + delay,
             idle: cause == Cause::Dropped,
         };
-    }
-
-    /// Cuts short the wait that spreads a crowd, once: what follows is the back-off's.
-    fn needed(&mut self, now: Instant) {
-        if let Link::Resting { until, idle } = &mut self.link
-            && std::mem::take(idle)
-        {
-            *until = (*until).min(now + self.backoff.hurry(&mut self.rng));
-        }
     }
 
     fn open(&mut self, acts: &mut Vec<Act>) {

@@ -36,6 +36,8 @@ pub(in super::super) enum Fact {
     },
     /// A call is up or begins: the connection is wanted now.
     Needed,
+    /// A call begins: it wants what only a renewal brings (TURN credentials).
+    Stale,
     /// The deadline is reached.
     Time,
     /// Log out.
