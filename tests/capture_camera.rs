@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "tests print what they measured")]
 
+mod video_file;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -277,32 +279,6 @@ async fn a_codec_that_nobody_follows_costs_nothing() {
     rig.stop().await;
 }
 
-/// One second of a test picture as a file, made with the library itself: the
-/// tests need no command of GStreamer's.
-fn make_video(path: &Path) {
-    // Written beside and renamed: the camera must not meet half a file.
-    let part = path.with_extension("part");
-    let pipeline = gst::parse::launch(
-        "videotestsrc num-buffers=30 ! video/x-raw,width=640,height=360,framerate=30/1 \
-         ! vp8enc deadline=1 cpu-used=-16 ! webmmux ! filesink name=out",
-    )
-    .expect("a writer")
-    .downcast::<gst::Pipeline>()
-    .expect("a pipeline");
-    let out = pipeline.by_name("out").expect("a sink");
-    out.set_property("location", part.to_str().expect("UTF-8"));
-    pipeline.set_state(gst::State::Playing).expect("it writes");
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let patience = gst::ClockTime::try_from(GENEROUS).expect("a time");
-    let end = pipeline
-        .bus()
-        .and_then(|bus| bus.timed_pop_filtered(patience, &ends))
-        .expect("it ends");
-    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
-    pipeline.set_state(gst::State::Null).expect("it stops");
-    std::fs::rename(part, path).expect("same directory");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_file_is_a_fault_until_it_appears_and_then_plays_in_a_loop() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -318,7 +294,7 @@ async fn a_missing_file_is_a_fault_until_it_appears_and_then_plays_in_a_loop() {
         "{reason}"
     );
 
-    make_video(&path);
+    video_file::make(&path);
     assert_eq!(rig.next_news().await, Input::Device(Device::Camera, None));
     // The file lasts a second: 70 pictures are two loops and a bit.
     let mut latest = Duration::ZERO;

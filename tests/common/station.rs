@@ -173,11 +173,14 @@ impl Station {
     /// [`Demo::start`] it does not wait, for a configuration may never get ready.
     /// `systemd` is the socket on which it shall tell how it is.
     pub(crate) fn run(file: &Path, systemd: Option<&Path>) -> Result<Self> {
+        Self::run_with(file, systemd.map(|socket| ("NOTIFY_SOCKET", socket)))
+    }
+
+    /// The same, with a variable in its environment.
+    pub(crate) fn run_with(file: &Path, variable: Option<(&str, &Path)>) -> Result<Self> {
         let mut command = Command::new(built_binary());
         command.env_remove("NOTIFY_SOCKET");
-        if let Some(socket) = systemd {
-            command.env("NOTIFY_SOCKET", socket);
-        }
+        command.envs(variable);
         command
             .args(["run", "--json", "--config"])
             .arg(file)
