@@ -84,7 +84,7 @@ async fn r10_6_a_callee_that_never_says_ringing_is_taken_to_ring_after_a_second(
 }
 
 #[tokio::test]
-async fn a_rejected_call_ends_on_both_sides() {
+async fn r5_5_a_rejected_call_ends_on_both_sides() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;
@@ -97,7 +97,7 @@ async fn a_rejected_call_ends_on_both_sides() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_ends_on_both_sides() {
+async fn r5_6_a_cancelled_call_ends_on_both_sides() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;
@@ -204,7 +204,7 @@ async fn r5_7_hold_goes_over_and_the_second_offer_at_a_time_is_glare() {
 }
 
 #[tokio::test]
-async fn a_ringing_call_is_forwarded_to_somebody_else() {
+async fn r5_5_a_ringing_call_is_forwarded_to_somebody_else() {
     let bench = Bench::start().await;
     let mut door = bench.session("door").await;
     let mut alice = bench.session("alice").await;

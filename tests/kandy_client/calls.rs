@@ -275,6 +275,100 @@ async fn r5_13_forwards_and_transfers_at_the_far_end_are_survived() {
     station.stop().await;
 }
 
+/// 6.4, a call's events one after the other: each is its signal, and those that are not
+/// for us are none.
+#[tokio::test]
+async fn r6_4_each_event_is_its_signal_and_the_others_are_none() {
+    let mut station = Station::connect().await;
+    station.start("b", "bob@demo.local").await;
+    assert_eq!(station.signal("b").await, Signal::Started);
+    let sdp = || Sdp::new("text");
+    for (event, more, wanted) in [
+        ("ringing", json!({}), Some(Signal::Ringing)),
+        // Not a provisional answer, and no offer of early media.
+        ("sessionProgress", json!({"sdp": ""}), None),
+        (
+            "sessionProgress",
+            json!({"sdp": "text"}),
+            Some(Signal::Progress(sdp())),
+        ),
+        // Nobody else of ours can answer our own call.
+        ("callCancel", json!({}), None),
+        (
+            "respondCallUpdate",
+            json!({"sdp": "text"}),
+            Some(Signal::Responded(sdp())),
+        ),
+        (
+            "startCallUpdate",
+            json!({"sdp": "text"}),
+            Some(Signal::UpdateOffered(Some(sdp()))),
+        ),
+        (
+            "startCallUpdate",
+            json!({}),
+            Some(Signal::UpdateOffered(None)),
+        ),
+        ("IceCandidate", json!({"iceCandidates": []}), None),
+        (
+            "callEnd",
+            json!({"statusCode": "200", "reasonText": "Over"}),
+            Some(ended("200", "Over")),
+        ),
+    ] {
+        let mut params = more;
+        params["sessionData"] = "L1".into();
+        station.server.notify(event, params);
+        if let Some(wanted) = wanted {
+            assert_eq!(station.signal("b").await, wanted, "{event}");
+        }
+    }
+    station.up_as("c", "L2").await;
+    let glare = json!({"sessionData": "L2", "retryAfter": 2});
+    station.server.notify("respondCallUpdate", glare);
+    let signal = station.signal("c").await;
+    assert!(
+        matches!(&signal, Signal::UpdateRefused { retry_after: Some(_), failure } if failure.code == "49"),
+        "{signal:?}"
+    );
+    station.stop().await;
+}
+
+/// 6.5: code and text go to the core as they are; where one is missing, 3.x' own words.
+#[tokio::test]
+async fn r6_5_the_codes_of_the_server_reach_the_station() {
+    let mut station = Station::connect().await;
+    for (number, (code, reason)) in [
+        ("200", "Call Ended"),
+        ("603", "Decline"),
+        ("486", "Busy Here"),
+        ("487", "Request Terminated"),
+        ("480", "Temporarily Unavailable"),
+        ("404", "Not Found"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (leg, session) = (format!("leg {number}"), format!("L{}", number + 1));
+        station.start(&leg, "bob@demo.local").await;
+        assert_eq!(station.signal(&leg).await, Signal::Started);
+        let params = json!({"sessionData": session, "statusCode": code, "reasonText": reason});
+        station.server.notify("callEnd", params);
+        assert_eq!(station.signal(&leg).await, ended(code, reason));
+    }
+    station.start("bare", "bob@demo.local").await;
+    assert_eq!(station.signal("bare").await, Signal::Started);
+    station
+        .server
+        .notify("callEnd", json!({"sessionData": "L7"}));
+    let Signal::Ended { code, reason } = station.signal("bare").await else {
+        panic!("not ended");
+    };
+    assert_eq!(code, "9900");
+    assert!(!reason.is_empty());
+    station.stop().await;
+}
+
 #[tokio::test]
 async fn r6_4_another_device_answers() {
     let mut station = Station::connect().await;

@@ -114,11 +114,16 @@ impl Station {
 
     /// An outgoing call, answered; the first one is the server's L1.
     pub(crate) async fn up(&mut self, leg: &str) {
+        self.up_as(leg, "L1").await;
+    }
+
+    /// The same for a later one: the server numbers them.
+    pub(crate) async fn up_as(&mut self, leg: &str, session: &str) {
         self.start(leg, "bob@demo.local").await;
         assert_eq!(self.signal(leg).await, Signal::Started);
         self.server.notify(
             "respondCallUpdate",
-            json!({"sessionData": "L1", "sdp": "answer"}),
+            json!({"sessionData": session, "sdp": "answer"}),
         );
         assert_eq!(
             self.signal(leg).await,

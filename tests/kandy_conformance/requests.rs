@@ -198,6 +198,31 @@ async fn r5_9_audits_are_taken_from_the_first_moment() {
     bench.stop().await;
 }
 
+/// 5.10: a leg is ringing, then answered, then unknown (47); and only for its owner.
+#[tokio::test]
+async fn r5_10_each_leg_has_a_state_for_its_owner() {
+    let bench = Bench::start().await;
+    let mut alice = bench.session("alice").await;
+    let mut door = bench.session("door").await;
+    let unknown = (404, json!({"statusCode": 47}));
+    let is = |state: &str| (200, json!({"statusCode": 0, "state": state}));
+    let mine = door.call("alice@demo.local").await;
+    let theirs = alice.incoming().await;
+    assert_eq!(door.state(&mine).await, is("RINGING"));
+    assert_eq!(alice.state(&theirs).await, is("RINGING"));
+    assert_eq!(alice.state(&mine).await, unknown);
+    alice.answer(&theirs).await;
+    door.expect("ringing").await;
+    door.expect("respondCallUpdate").await;
+    assert_eq!(door.state(&mine).await, is("ANSWERED"));
+    assert_eq!(alice.state(&theirs).await, is("ANSWERED"));
+    door.end(&mine, "").await;
+    assert_eq!(door.state(&mine).await, unknown);
+    assert_eq!(alice.state(&theirs).await, unknown);
+    assert_eq!(door.state("nonsense").await, unknown);
+    bench.stop().await;
+}
+
 /// 5.11: candidates go over as they are, before and after the answer.
 #[tokio::test]
 async fn r5_11_trickle() {
