@@ -128,6 +128,31 @@ async fn a_page_that_bundles_calls_the_door_with_sound_only() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn a_page_that_never_bundles_calls_and_is_called_with_sound_only() -> Result<()> {
+    play(alice_rings, async |scene| {
+        let options = Options {
+            sound_only: true,
+            ..Options::new(Generation::Three)
+        };
+        let alice = scene.peer(ALICE, &options).await?;
+        page_calls(scene, &alice, None, Ender::Page).await?;
+
+        scene.station.mark();
+        scene.station.panel("press bell").await?;
+        alice.wait_state("RINGING").await?;
+        alice.act("answer").await?;
+        scene.station.wait_state("IN_CALL").await?;
+        scene.prove_sound(&alice).await?;
+        let frames = alice
+            .run("return measure.decodedFrames(peer.call.pc)", Value::Null)
+            .await?;
+        ensure!(frames == 0, "a picture came: {frames} frames");
+        end(scene, &alice, Ender::Door).await
+    })
+    .await
+}
+
 /// The bell is pressed, the page answers, both prove what they get, `ender` ends.
 async fn door_calls(scene: &mut Scene, alice: &Peer, codec: &str, ender: Ender) -> Result<()> {
     scene.station.mark();

@@ -243,6 +243,47 @@
         }
     }
 
+    const KEYS = '0123456789*#ABCD';
+
+    /** The keys that the other side presses (RFC 4733), as they come in: a page hears and
+     *  sees nothing of them, but its packets pass here before they are decoded. */
+    class Keys {
+        constructor(pc) {
+            this.pressed = [];
+            this.latest = null;
+            const work = `onrtctransform = ({ transformer: { readable, writable } }) => {
+                readable.pipeThrough(new TransformStream({
+                    transform(frame, controller) {
+                        const { rtpTimestamp } = frame.getMetadata();
+                        const bytes = [...new Uint8Array(frame.data)];
+                        if (bytes.length === 4) postMessage({ rtpTimestamp, bytes });
+                        controller.enqueue(frame);
+                    },
+                })).pipeTo(writable).catch(() => {});
+            };`;
+            const url = URL.createObjectURL(new Blob([work], { type: 'text/javascript' }));
+            this.worker = new Worker(url);
+            this.worker.onmessage = ({ data }) => this.take(data);
+            pc.addEventListener('track', ({ track, receiver }) => {
+                if (track.kind === 'audio' && !receiver.transform) {
+                    receiver.transform = new RTCRtpScriptTransform(this.worker);
+                }
+            });
+        }
+
+        /** The packets of one key have one timestamp; `bytes` are event, end and volume,
+         *  and the duration. */
+        take({ rtpTimestamp, bytes: [event] }) {
+            if (rtpTimestamp === this.latest || event >= KEYS.length) return;
+            this.latest = rtpTimestamp;
+            this.pressed.push(KEYS[event]);
+        }
+
+        stop() {
+            this.worker.terminate();
+        }
+    }
+
     /** Far more than any step takes, in milliseconds: a slow machine is slow, not red. */
     const PATIENCE = 60000;
 
@@ -301,5 +342,5 @@
         return rate;
     };
 
-    window.measure = { wall, sleep, until, Picture, Ear, frameRate, steadyFrameRate, decodedFrames, inbound, shareOf };
+    window.measure = { wall, sleep, until, Picture, Ear, Keys, frameRate, steadyFrameRate, decodedFrames, inbound, shareOf };
 })();

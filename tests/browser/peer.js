@@ -43,6 +43,7 @@ class Call {
         for (const track of this.stream?.getTracks() ?? []) track.stop();
         this.mouth?.stop();
         this.ear?.stop();
+        this.keys?.stop();
         this.answered?.reject(new Error(`the call ended: ${code} ${reason}`));
         this.answered = null;
     }
@@ -50,7 +51,7 @@ class Call {
 
 /** A page that uses Kandy.js; `Peer3` and `Peer5` have the habits. */
 class Peer {
-    constructor({ gateway, user, password, voice, remoteVoice, camera = false, codec = null }) {
+    constructor({ gateway, user, password, voice, remoteVoice, camera = false, codec = null, soundOnly = false }) {
         /** The marks that this peer's microphone hears, and those of the other side. */
         this.voice = voice;
         this.remoteVoice = remoteVoice;
@@ -62,6 +63,10 @@ class Peer {
         this.camera = camera;
         /** Only this video codec ("H264"), or null for what the browser has. */
         this.codec = codec;
+        /** No picture in either direction (`isVideoEnabled: false`). */
+        this.soundOnly = soundOnly;
+        /** Whether the keys that the other side presses are read. */
+        this.readsKeys = false;
         this.calls = [];
         this.seen = [];
         this.waiting = [];
@@ -278,6 +283,7 @@ class Peer {
             call.remote.addTrack(track);
             if (track.kind === 'audio') call.ear = new measure.Ear(track, this.remoteVoice.mark_hz);
         };
+        if (this.readsKeys) call.keys = new measure.Keys(call.pc);
     }
 
     limitCodecs(pc) {
@@ -357,7 +363,7 @@ class Peer {
 
     prepareOffer(call, video) {
         for (const track of call.stream.getTracks()) call.pc.addTrack(track, call.stream);
-        if (!video) call.pc.addTransceiver('video', { direction: 'recvonly' });
+        if (!video && !this.soundOnly) call.pc.addTransceiver('video', { direction: 'recvonly' });
     }
 
     async answer({ video = this.camera } = {}) {
@@ -369,6 +375,7 @@ class Peer {
                 type: 'offer', sdp: this.remoteOffer(call.offer, { first: true }),
             });
             for (const track of call.stream.getTracks()) call.pc.addTrack(track, call.stream);
+            if (this.soundOnly) this.pictureLine(call).direction = 'inactive';
             this.limitCodecs(call.pc);
             const answer = await this.describe(call, 'answer');
             this.establish(call);
@@ -412,9 +419,64 @@ class Peer {
     unhold() { return this.update({ hold: false }); }
 
     async update({ hold }) {
+        await this.offerAnew((call) => this.setDirections(call, hold), (call) => {
+            call.localHold = hold;
+            this.showHold(call);
+        });
+    }
+
+    // ---- The camera in the middle of a call ----
+
+    pictureLine(call) {
+        return call.pc.getTransceivers().find(({ receiver }) => receiver.track.kind === 'video');
+    }
+
+    async startVideo() {
+        const { call } = this;
+        const camera = (await this.capture(true)).getVideoTracks()[0];
+        call.stream.addTrack(camera);
+        await this.offerAnew(async () => {
+            call.withVideo = true;
+            const line = this.pictureLine(call);
+            if (!line) {
+                call.pc.addTransceiver(camera, { streams: [call.stream] });
+                return;
+            }
+            line.direction = 'sendrecv';
+            await line.sender.replaceTrack(camera);
+        });
+    }
+
+    async stopVideo() {
+        await this.offerAnew(async (call) => {
+            call.withVideo = false;
+            const line = this.pictureLine(call);
+            line.direction = 'recvonly';
+            line.sender.track.stop();
+            await line.sender.replaceTrack(null);
+        });
+    }
+
+    /** Packets of its picture that left so far. */
+    async pictureSent() {
+        const stats = [...(await this.call.pc.getStats()).values()];
+        return stats.filter(({ type, kind }) => type === 'outbound-rtp' && kind === 'video')
+            .reduce((sum, { packetsSent }) => sum + packetsSent, 0);
+    }
+
+    /** `sendDTMF`: RFC 4733, as long a key as the SDKs press. */
+    async sendKeys(keys) {
+        const { call } = this;
+        const sender = call.pc.getSenders().find(({ track }) => track?.kind === 'audio');
+        sender.dtmf.insertDTMF(keys, 100, 70);
+        await measure.until('the end of the keys', () => sender.dtmf.toneBuffer === '');
+    }
+
+    /** Offers after `change`; `done` once the answer is there. */
+    async offerAnew(change, done = () => {}) {
         const { call } = this;
         await this.queue(call, async () => {
-            this.setDirections(call, hold);
+            await change(call);
             const offer = await this.describe(call, 'offer');
             call.answered = Promise.withResolvers();
             const answer = call.answered.promise;
@@ -424,8 +486,7 @@ class Peer {
             await call.pc.setRemoteDescription({
                 type: 'answer', sdp: this.remoteAnswer(text, { first: false, offer }),
             });
-            call.localHold = hold;
-            this.showHold(call);
+            done(call);
         });
         if (call.failure) throw new Error(call.failure);
     }

@@ -62,7 +62,7 @@ class Peer3 extends Peer {
             if (hold) transceiver.direction = call.remoteHold ? 'inactive' : 'sendonly';
             else if (transceiver.receiver.track.kind === 'audio' || call.withVideo) {
                 transceiver.direction = 'sendrecv';
-            } else transceiver.direction = 'recvonly';
+            } else transceiver.direction = this.soundOnly ? 'inactive' : 'recvonly';
         }
     }
 

@@ -55,7 +55,7 @@ class Peer5 extends Peer {
             if (hold) transceiver.direction = 'inactive';
             else if (transceiver.receiver.track.kind === 'audio' || call.withVideo) {
                 transceiver.direction = 'sendrecv';
-            } else transceiver.direction = 'recvonly';
+            } else transceiver.direction = this.soundOnly ? 'inactive' : 'recvonly';
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) camera: bool,
     /// Takes this video codec only.
     pub(crate) codec: Option<&'static str>,
+    /// Wants no picture in either direction.
+    pub(crate) sound_only: bool,
 }
 
 impl Options {
@@ -50,6 +52,7 @@ impl Options {
             generation,
             camera: false,
             codec: None,
+            sound_only: false,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Peer {
                 "remoteVoice": { "mark_hz": DOOR_VOICE.mark_hz },
                 "camera": options.camera,
                 "codec": options.codec,
+                "soundOnly": options.sound_only,
             }),
         )
         .await?;
