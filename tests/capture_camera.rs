@@ -4,7 +4,6 @@
 
 mod video_file;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
