@@ -3,8 +3,11 @@
 //! `doorstation run` makes the plan from its configuration file, `doorstation
 //! demo` from its options; from here on both are the same station.
 
+mod page_door;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +18,9 @@ use tracing::{info, warn};
 
 use crate::call::{
     self, AccountId, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, RingStep,
-    View,
+    Sensor, View,
 };
+use crate::door::client;
 use crate::gateway::{self, Gateway};
 use crate::media::engine::{self, Engine};
 use crate::media::gst::{Camera, CameraSettings};
@@ -48,6 +52,10 @@ pub struct Plan {
     pub accounts: Vec<kandy::Settings>,
     /// Those whose TURN credentials are for the ICE servers of the sessions.
     pub turn: BTreeSet<AccountId>,
+    /// The socket of the door's relay guardian, if there is a door.
+    pub relay: Option<PathBuf>,
+    /// The panel has no sensors but what is typed: they begin at rest.
+    pub sensors_at_rest: bool,
     /// The page's bell button presses the panel's bell: for a simulated panel.
     pub bell_on_page: bool,
     /// Camera, sound and sessions.
@@ -106,11 +114,17 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
 
     // The gateway listens first, so that the station's own login finds it.
+    let mut answers = None;
     let (gateway, home) = match plan.gateway {
         Some((mut settings, home)) => {
             let tasks = Tasks::new();
             let secure = !matches!(settings.tls, gateway::Tls::Off);
             outlast(&mut plan.call.ring, settings.ring_time);
+            if plan.call.door.is_some() {
+                let (wishes, told) = page_door::start(inbox.clone(), &tasks);
+                settings.opening = Some(wishes);
+                answers = Some(told);
+            }
             settings.bell = plan.bell_on_page.then(|| page_bell(inbox.clone(), &tasks));
             let gateway = Gateway::bind(settings, tasks.clone())
                 .await
@@ -144,6 +158,19 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         clients.push((client, queue, tasks));
     }
 
+    let relay_tasks = Tasks::new();
+    let relay = plan.relay.map(|socket| {
+        let (client, orders) = client::Client::new(socket, inbox.clone());
+        relay_tasks.spawn("relay-client", client.run());
+        orders
+    });
+    if plan.sensors_at_rest {
+        for sensor in [Sensor::RequestToExit, Sensor::DoorContact] {
+            // The inbox is empty yet.
+            let _ = inbox.try_send(Input::Sensor(sensor, false));
+        }
+    }
+
     let report_tasks = Tasks::new();
     let ready = (plan.ready)(address);
     let (listener, news) = telling();
@@ -155,6 +182,8 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         questions: mpsc::channel(1).1,
         accounts,
         media,
+        relay,
+        answers,
         view: plan.view,
         listener,
     };
@@ -167,6 +196,12 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         supervisor.start("signalling", tasks, client.run(queue));
     }
     supervisor.start("media", media_tasks, engine.run(media_orders));
+    let stopped = relay_tasks.cancelled().clone();
+    supervisor.start(
+        "relay",
+        relay_tasks,
+        async move { stopped.cancelled().await },
+    );
     let tasks = Tasks::new();
     let links = Links {
         view,

@@ -166,6 +166,8 @@ impl Client {
             questions: asked,
             accounts: BTreeMap::from([(account.clone(), to_signalling)]),
             media: to_media,
+            relay: None,
+            answers: None,
             view: watch::Sender::new(View::default()),
             listener,
         };

@@ -80,6 +80,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
             wish: config.call.wish,
             parameters: vec![app::door_name(&config.station.name)],
             max_call: config.call.max_call,
+            door: config.door.as_ref().map(|door| door.rules.clone()),
             ..call::Settings::default()
         },
         gateway: config
@@ -92,6 +93,8 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
             .map(|account| account.id.clone())
             .collect(),
         accounts: config.accounts.into_iter().map(account).collect(),
+        relay: config.door.map(|door| door.socket),
+        sensors_at_rest: config.panel.kind == Gpio::Sim,
         bell_on_page: false,
         media: MediaPlan {
             camera: CameraSettings {
@@ -171,6 +174,7 @@ fn home_gateway(
         name: station.name.clone(),
         password: gateway::Password::Plain(password),
         max_calls: gateway::User::DOOR_CALLS,
+        may_open: false,
     };
     let people = gateway.users.into_iter().map(person);
     let settings = gateway::Settings {
@@ -196,6 +200,7 @@ fn home_gateway(
         grant_expires: gateway::Settings::GRANT_EXPIRES,
         cors: gateway::Cors::Any,
         bell: None,
+        opening: None,
         limits: gateway::Limits::default(),
     };
     (settings, home)
@@ -210,6 +215,7 @@ fn person(user: checked::User) -> gateway::User {
             checked::Password::Hash(hash) => gateway::Password::Argon2(hash),
         },
         max_calls: gateway::User::PERSON_CALLS,
+        may_open: user.may_open,
     }
 }
 

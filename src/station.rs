@@ -5,14 +5,15 @@
 //! adapter. The loop never waits for an adapter: an adapter whose queue is full
 //! is stuck, and the core's timers end the call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
 use crate::call::{
-    AccountId, CallId, Calls, Event, Input, LegId, Output, Record, SignalOrder, Timer, View,
+    AccountId, CallId, Calls, DoorOrder, Event, Input, LegId, Output, Record, Refused, Relay,
+    SignalOrder, Timer, View,
 };
 use crate::media::{self, Tone};
 use crate::tasks::Tasks;
@@ -38,11 +39,18 @@ pub struct Station {
     pub accounts: BTreeMap<AccountId, mpsc::Sender<signalling::Order>>,
     /// The media engine.
     pub media: mpsc::Sender<media::Order>,
+    /// The client of the door's relay, if there is a door.
+    pub relay: Option<mpsc::Sender<DoorOrder>>,
+    /// Where answers to [`Input::OpenDoor`] go, if anybody can send it.
+    pub answers: Option<mpsc::Sender<Answer>>,
     /// What lights and page follow.
     pub view: watch::Sender<View>,
     /// Who is told what happens.
     pub listener: Listener,
 }
+
+/// What became of the wish with this ticket.
+pub type Answer = (u64, Result<(), Refused>);
 
 /// Which call an application wants to see (`getById`).
 #[derive(Debug)]
@@ -108,8 +116,16 @@ impl Station {
                 .insert(incoming.leg.clone(), incoming.account.clone());
         }
         let mut denied = false;
-        for output in self.calls.handle(input, clock::now()) {
+        let mut outputs = VecDeque::from(self.calls.handle(input, clock::now()));
+        while let Some(output) = outputs.pop_front() {
             match output {
+                Output::Door(order) => {
+                    // What the core hears of it is that it was refused.
+                    if let Some(back) = self.order_relay(order) {
+                        outputs.extend(self.calls.handle(back, clock::now()));
+                    }
+                }
+                Output::Answer(ticket, result) => self.answer(ticket, result),
                 Output::Signal(leg, order) => self.signal(leg, order, legs),
                 Output::Media(leg, order) => self.order_media(media::Order::Leg(leg, order)),
                 Output::Event(event) => {
@@ -153,6 +169,28 @@ impl Station {
     fn order_media(&self, order: media::Order) {
         if let Err(refused) = self.media.try_send(order) {
             error!(%refused, "the media engine does not take orders");
+        }
+    }
+
+    /// Hands an order to the relay's client; what it cannot take is refused at once.
+    fn order_relay(&self, order: DoorOrder) -> Option<Input> {
+        let relay = self.relay.as_ref()?;
+        let refused = relay.try_send(order).err()?;
+        error!(%refused, "the client of the door's relay does not take orders");
+        match refused.into_inner() {
+            DoorOrder::Pulse { number, .. } => Some(Input::Relay(Relay::Refused {
+                number,
+                refused: Refused::NoRelay,
+            })),
+            // It is told again with the next change.
+            DoorOrder::Tampered(_) => None,
+        }
+    }
+
+    fn answer(&self, ticket: u64, result: Result<(), Refused>) {
+        let Some(answers) = &self.answers else { return };
+        if let Err(refused) = answers.try_send((ticket, result)) {
+            error!(%refused, "whoever wanted the door open takes no answer");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use tracing::{debug, info, warn};
 
-use crate::call::{Connection, Event};
+use crate::call::{Attempt, Connection, DoorNews, Event};
 
 /// Writes `event` to the log.
 pub fn tell(event: &Event) {
@@ -45,6 +45,7 @@ pub fn tell(event: &Event) {
                 warn!(%account, code = failure.code, reason = failure.message, "the login was refused");
             }
         },
+        Event::Door(news) => audit(news),
         Event::Denied(why) => info!(reason = why, "not possible now"),
         Event::Moment { call, name, took } => {
             debug!(call_id = %call, name, ms = took.as_secs_f64() * 1e3, "measured");
@@ -66,4 +67,49 @@ pub fn tell(event: &Event) {
             "the call is over"
         ),
     }
+}
+
+/// The door's lines, for whoever asks later who opened it: target `audit`. A code never
+/// comes this far.
+fn audit(news: &DoorNews) {
+    match news {
+        DoorNews::Attempt(attempt) => debug!(
+            target: "audit",
+            who = who(attempt),
+            how = attempt.way.name(),
+            "somebody wants the door open"
+        ),
+        DoorNews::Opened(attempt) => info!(
+            target: "audit",
+            who = who(attempt),
+            account = attempt.account.as_ref().map(|account| account.as_str()),
+            how = attempt.way.name(),
+            call_id = attempt.call.as_ref().map(|call| call.as_str()),
+            result = "opened",
+            "the door"
+        ),
+        DoorNews::Refused(attempt, refused) => warn!(
+            target: "audit",
+            who = who(attempt),
+            account = attempt.account.as_ref().map(|account| account.as_str()),
+            how = attempt.way.name(),
+            call_id = attempt.call.as_ref().map(|call| call.as_str()),
+            result = "refused",
+            why = refused.word(),
+            reason = refused.sentence(),
+            "the door"
+        ),
+        DoorNews::Closed => info!(target: "audit", "the door is not released any more"),
+        DoorNews::Contact { open } => info!(target: "audit", open, "the door's contact"),
+        DoorNews::Alarm(alarm) => {
+            warn!(target: "audit", alarm = alarm.name(), reason = alarm.sentence(), "an alarm of the door");
+        }
+        DoorNews::AlarmOver(alarm) => {
+            info!(target: "audit", alarm = alarm.name(), "an alarm of the door is over");
+        }
+    }
+}
+
+fn who(attempt: &Attempt) -> Option<&str> {
+    attempt.who.as_ref().map(|who| who.as_str())
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::calling::Calling;
+use super::door::{Party, Standing};
 use super::talking::Talking;
 use super::timer::Timers;
 use super::{
@@ -63,6 +64,8 @@ impl Cx<'_> {
 pub(super) struct Call {
     pub(super) record: Record,
     pub(super) wish: Wish,
+    /// The other end, once it is one: who called, or who answered.
+    pub(super) target: Option<Target>,
     pub(super) timers: Timers,
     pub(super) stage: Stage,
     moments: BTreeSet<&'static str>,
@@ -96,6 +99,7 @@ impl Call {
                 id: id.clone(),
             },
             wish: make.wish,
+            target: None,
             timers: Timers::default(),
             stage: Stage::Calling(Calling::new(id, make.plan)),
             moments: BTreeSet::new(),
@@ -106,6 +110,7 @@ impl Call {
 
     pub(super) fn receive(id: CallId, incoming: Incoming, cx: &mut Cx<'_>) -> Self {
         let Incoming {
+            account,
             leg,
             from,
             to,
@@ -113,6 +118,10 @@ impl Call {
             parameters,
             ..
         } = incoming;
+        let target = Target {
+            account,
+            to: from.clone(),
+        };
         cx.event(Event::Receive {
             call: id.clone(),
             from: from.clone(),
@@ -135,6 +144,7 @@ impl Call {
                 ended: None,
             },
             wish: cx.settings.wish,
+            target: Some(target),
             timers,
             stage: Stage::Alerting { leg, offer },
             moments: BTreeSet::new(),
@@ -194,7 +204,8 @@ impl Call {
                 | Signal::Responded(_)
                 | Signal::UpdateOffered(_)
                 | Signal::UpdateRefused { .. }
-                | Signal::AnswerFailed(_) => {}
+                | Signal::AnswerFailed(_)
+                | Signal::Told(_) => {}
             },
             Stage::Talking(talking) if talking.leg == *leg => self.talking_signal(signal, cx),
             Stage::Calling(_) | Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => {
@@ -230,6 +241,8 @@ impl Call {
                 Timer::Update => self.update_timed_out(cx),
                 Timer::Retry => self.retry_update(cx),
                 Timer::FarEndClosed => self.end("200", "The other side hung up", cx),
+                // The door's, never started by a call.
+                Timer::HangUp | Timer::OpenTooLong => {}
             }
         }
     }
@@ -368,7 +381,30 @@ impl Call {
             .start(Timer::FarEndClosed, cx.now + FAR_END_CLOSED);
     }
 
-    fn peer(&self) -> super::Address {
+    /// The other end of `leg`, if it is of this call.
+    pub(super) fn party(&self, leg: &LegId) -> Option<Party> {
+        let target = match &self.stage {
+            Stage::Calling(calling) => Some(calling.target(leg)?.clone()),
+            Stage::Alerting { leg: ours, .. } if ours == leg => self.target.clone(),
+            Stage::Talking(talking) if talking.leg == *leg => self.target.clone(),
+            Stage::Alerting { .. } | Stage::Talking(_) | Stage::Over { .. } => return None,
+        };
+        let standing = match self.record.state {
+            State::InCall => Standing::Established,
+            State::OnHold | State::OnRemoteHold => Standing::Held,
+            State::Initiating | State::Initiated | State::Ringing | State::EarlyMedia => {
+                Standing::Early
+            }
+            State::Cancelled | State::Ended => Standing::Over,
+        };
+        Some(Party {
+            target,
+            call: self.record.id.clone(),
+            standing,
+        })
+    }
+
+    pub(super) fn peer(&self) -> super::Address {
         match self.record.direction {
             Direction::Incoming => self.record.from.clone(),
             Direction::Outgoing => self.record.to.clone(),

@@ -60,6 +60,10 @@ impl Calling {
         self.legs.contains_key(leg)
     }
 
+    pub(super) fn target(&self, leg: &LegId) -> Option<&Target> {
+        self.legs.get(leg).map(|leg| &leg.target)
+    }
+
     pub(super) fn peers(&self) -> Vec<Address> {
         self.legs
             .values()
@@ -164,7 +168,8 @@ impl Call {
             Signal::AnsweredElsewhere
             | Signal::UpdateOffered(_)
             | Signal::UpdateRefused { .. }
-            | Signal::AnswerFailed(_) => {}
+            | Signal::AnswerFailed(_)
+            | Signal::Told(_) => {}
         }
     }
 
@@ -240,7 +245,8 @@ impl Call {
         };
         calling.end_all("Answered by somebody else", cx);
         self.record.from = cx.own(&winner.target);
-        self.record.to = winner.target.to;
+        self.record.to = winner.target.to.clone();
+        self.target = Some(winner.target);
         cx.media(id, MediaOrder::Apply(answer));
         self.stage = Stage::Talking(Talking::called(id.clone()));
         self.timers.stop(Timer::Setup);

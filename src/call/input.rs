@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{AccountId, Address, CallId, Digit, Digits, LegId, Sdp};
+use super::{AccountId, Address, CallId, Digit, Digits, LegId, Relay, Sdp};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,16 @@ pub enum Input {
     /// A sensor of the door became active (`true`: pressed, door open, tampered) or
     /// went back to rest; told once at start, and at each change.
     Sensor(Sensor, bool),
+    /// A user who is logged in at the embedded gateway wants the door open; answered by
+    /// [`Output::Answer`](super::Output::Answer) with the same ticket.
+    OpenDoor {
+        /// Chosen by whoever asks.
+        ticket: u64,
+        /// Who.
+        user: Address,
+    },
+    /// News of the door's relay.
+    Relay(Relay),
     /// An update of the station is being installed (`true`), or no longer.
     Updating(bool),
     /// Time has passed: called when [`deadline`](super::Calls::deadline) is reached.
@@ -65,7 +75,7 @@ pub enum Sensor {
 }
 
 /// Where to call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     /// Through which account.
     pub account: AccountId,
@@ -207,6 +217,8 @@ pub enum Signal {
     },
     /// Another device of ours answered.
     AnsweredElsewhere,
+    /// What the other end sent along with a message in the call.
+    Told(Vec<Parameter>),
 }
 
 /// Why a request failed.
@@ -302,4 +314,8 @@ pub enum Device {
     Speaker,
     /// Buttons, lights and sensors.
     Panel,
+    /// The door itself: forced, or open for too long.
+    Door,
+    /// The guardian of the door's relay.
+    Relay,
 }

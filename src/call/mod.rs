@@ -10,6 +10,7 @@
 //! * At most one call is up. A second caller is turned away at once; a second
 //!   press of the bell is ignored.
 //! * Inputs for a leg that is over, or was never known, change nothing.
+//! * The door opens only as the rules of [`DoorSettings`] say (`call::door`).
 //! * Every leg for which media were ordered gets exactly one
 //!   [`MediaOrder::Close`], and every call ends: each stage has a timer.
 //!
@@ -25,6 +26,7 @@ mod active;
 mod calling;
 mod controls;
 mod digits;
+mod door;
 mod ids;
 mod input;
 mod output;
@@ -40,8 +42,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use active::{Call, Cx};
+use door::{Door, Party, Standing};
 
 pub use digits::{Digit, Digits};
+pub use door::{
+    Alarm, Attempt, Code, DoorNews, DoorOrder, DoorSettings, OPEN_PARAMETER, Refused, Relay, Way,
+};
 pub use ids::{AccountId, Address, CallId, LegId, Sdp};
 pub use input::{
     Button, Connection, Device, Failure, Figures, Incoming, Input, Make, Media, Parameter, Request,
@@ -74,6 +80,8 @@ pub struct Settings {
     /// page that fails on our answer ends without telling anybody, so this is
     /// the only way to find out (protocol section 11.5: about 15 s).
     pub media_up: Duration,
+    /// The door, if there is one; without it nobody opens anything.
+    pub door: Option<DoorSettings>,
 }
 
 impl Default for Settings {
@@ -90,6 +98,7 @@ impl Default for Settings {
             parameters: Vec::new(),
             max_call: Duration::from_secs(30 * 60),
             media_up: Duration::from_secs(15),
+            door: None,
         }
     }
 }
@@ -100,6 +109,7 @@ pub struct Calls {
     new_id: Box<dyn FnMut() -> CallId + Send>,
     view: View,
     current: Option<Call>,
+    door: Door,
     /// Legs that were told to close and whose figures are still to come.
     closing: BTreeMap<LegId, CallId>,
     history: VecDeque<Record>,
@@ -107,9 +117,11 @@ pub struct Calls {
 
 impl Calls {
     /// No call yet. `new_id` names the calls to come; every name must be new.
-    pub fn new(settings: Settings, new_id: impl FnMut() -> CallId + Send + 'static) -> Self {
+    pub fn new(mut settings: Settings, new_id: impl FnMut() -> CallId + Send + 'static) -> Self {
+        let door = Door::new(settings.door.take());
         Self {
             settings,
+            door,
             new_id: Box::new(new_id),
             view: View::default(),
             current: None,
@@ -125,10 +137,15 @@ impl Calls {
             Input::Pressed(button) => self.pressed(button, now, &mut out),
             Input::Asked(request) => self.asked(request, now, &mut out),
             Input::Incoming(incoming) => self.incoming(incoming, now, &mut out),
+            Input::Signal(leg, Signal::Told(parameters)) => {
+                let party = self.party(&leg);
+                self.door.parameters(&parameters, party, now, &mut out);
+            }
             Input::Signal(leg, signal) => self.with_call(now, &mut out, |call, cx| {
                 call.signal(&leg, signal, cx);
             }),
             Input::Media(leg, Media::Figures(figures)) => self.figures(&leg, figures, &mut out),
+            Input::Media(leg, Media::Digit(digit)) => self.digit(&leg, digit, now, &mut out),
             Input::Media(leg, media) => self.with_call(now, &mut out, |call, cx| {
                 call.media(&leg, media, cx);
             }),
@@ -136,10 +153,19 @@ impl Calls {
                 self.connection(account, connection, &mut out);
             }
             Input::Device(device, fault) => self.device(device, fault, &mut out),
-            // Nobody here decides by sensors yet: the door's guardian will.
-            Input::Sensor(..) => {}
+            Input::Sensor(sensor, active) => {
+                let stopping = self.view.stopping;
+                self.door.sensor(sensor, active, stopping, now, &mut out);
+            }
+            Input::OpenDoor { ticket, user } => self.open_door(ticket, user, &mut out),
+            Input::Relay(relay) => self.relay(relay, now, &mut out),
             Input::Updating(updating) => self.view.updating = updating,
-            Input::Tick => self.with_call(now, &mut out, Call::tick),
+            Input::Tick => {
+                self.with_call(now, &mut out, Call::tick);
+                if let Some(id) = self.door.tick(now, &mut out) {
+                    self.end_opener(&id, now, &mut out);
+                }
+            }
             Input::Shutdown => {
                 self.view.stopping = true;
                 self.with_call(now, &mut out, |call, cx| {
@@ -152,7 +178,8 @@ impl Calls {
 
     /// When the next timer fires, and which.
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
-        self.current.as_ref().and_then(Call::deadline)
+        let call = self.current.as_ref().and_then(Call::deadline);
+        call.into_iter().chain(self.door.deadline()).min()
     }
 
     /// No call is up and no leg still owes its figures.
@@ -162,9 +189,12 @@ impl Calls {
 
     /// Where the station stands: what lights, tones and the page follow.
     pub fn view(&self) -> View {
+        let mut view = self.view.clone();
+        view.faults.extend(self.door.alarm());
         View {
             call: self.current.as_ref().map(Call::view),
-            ..self.view.clone()
+            door_open: self.door.is_open(),
+            ..view
         }
     }
 
@@ -230,7 +260,10 @@ impl Calls {
             return deny("somebody called while a call was up; turned away", out);
         }
         let id = (self.new_id)();
+        let (leg, parameters) = (incoming.leg.clone(), incoming.parameters.clone());
         self.begin(now, out, |cx| Call::receive(id, incoming, cx));
+        let party = self.party(&leg);
+        self.door.parameters(&parameters, party, now, out);
     }
 
     /// An account that tries again after a failure still shows the failure, until
@@ -260,6 +293,65 @@ impl Calls {
                 .map(|_| Event::MediaRestored(device)),
         };
         out.extend(event.map(Output::Event));
+    }
+
+    /// A key of the far end: an event of its call, unless it may be of the door's code.
+    fn digit(&mut self, leg: &LegId, digit: Digit, now: Instant, out: &mut Vec<Output>) {
+        if self.door.takes_codes() {
+            let party = self.party(leg);
+            return self.door.key(leg, digit, party, now, out);
+        }
+        self.with_call(now, out, |call, cx| {
+            call.media(leg, Media::Digit(digit), cx)
+        });
+    }
+
+    /// The other end of `leg` and how its call stands; `None` for one that we do not
+    /// know.
+    fn party(&self, leg: &LegId) -> Option<Party> {
+        let current = self.current.as_ref().and_then(|call| call.party(leg));
+        current.or_else(|| {
+            let call = self.closing.get(leg)?.clone();
+            Some(Party {
+                target: None,
+                call,
+                standing: Standing::Over,
+            })
+        })
+    }
+
+    /// A user of the page wants the door open. Who talks to the door at the time opens
+    /// it in that call.
+    fn open_door(&mut self, ticket: u64, user: Address, out: &mut Vec<Output>) {
+        let call = self.current.as_ref();
+        let call = call.filter(|call| call.record().started.is_some() && call.peer() == user);
+        let call = call.map(|call| call.record().id.clone());
+        self.door.user(ticket, user, call, self.view.stopping, out);
+    }
+
+    fn relay(&mut self, relay: Relay, now: Instant, out: &mut Vec<Output>) {
+        let fault = match &relay {
+            Relay::Here { .. } => Some(None),
+            Relay::Lost => Some(Some("the relay guardian is not there".to_owned())),
+            Relay::State { .. } | Relay::Opened { .. } | Relay::Refused { .. } => None,
+        };
+        self.door.relay(relay, now, out);
+        if let Some(fault) = fault {
+            self.device(Device::Relay, fault, out);
+        }
+    }
+
+    /// Ends the call that opened the door, some seconds after it did.
+    fn end_opener(&mut self, id: &CallId, now: Instant, out: &mut Vec<Output>) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|call| call.record().id == *id)
+        {
+            self.with_call(now, out, |call, cx| {
+                call.end("9901", "The door was opened", cx);
+            });
+        }
     }
 
     fn figures(&mut self, leg: &LegId, figures: Figures, out: &mut Vec<Output>) {

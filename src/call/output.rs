@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Address, CallId, Device, Digit, Digits, Direction, Failure, Figures, LegId, Parameter, Sdp,
-    State, Target, Wish,
+    Address, CallId, Device, Digit, Digits, Direction, DoorNews, DoorOrder, Failure, Figures,
+    LegId, Parameter, Refused, Sdp, State, Target, Wish,
 };
 
 /// One order or piece of news.
@@ -14,6 +14,10 @@ pub enum Output {
     Signal(LegId, SignalOrder),
     /// To the media adapter.
     Media(LegId, MediaOrder),
+    /// To the door's relay.
+    Door(DoorOrder),
+    /// To whoever wanted the door open with this ticket.
+    Answer(u64, Result<(), Refused>),
     /// To whoever listens: log, JSON lines, control socket, page.
     Event(Event),
 }
@@ -136,6 +140,8 @@ pub enum Event {
     MediaRestored(Device),
     /// `auth:change` and `auth:error` come from the connection.
     Connection(super::AccountId, super::Connection),
+    /// The door: who wanted it open, and what it does.
+    Door(DoorNews),
     /// A button or request that cannot be carried out now, and why.
     Denied(String),
     /// A moment of the call, for measuring: time since the press (outgoing) or

@@ -162,7 +162,8 @@ impl Call {
             | Signal::StartFailed(_)
             | Signal::Ringing
             | Signal::Progress(_)
-            | Signal::AnsweredElsewhere => {}
+            | Signal::AnsweredElsewhere
+            | Signal::Told(_) => {}
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod door;
+mod door_properties;
 mod incoming;
 mod mid_call;
 mod properties;
@@ -35,7 +37,12 @@ impl Bench {
     }
 
     fn planned(ring: Vec<RingStep>) -> Self {
+        Self::with_door(ring, None)
+    }
+
+    fn with_door(ring: Vec<RingStep>, door: Option<DoorSettings>) -> Self {
         let settings = Settings {
+            door,
             ring,
             parameters: vec![named("X-Door", "Front door")],
             users: BTreeMap::from([(home(), Address::new("door@demo.local"))]),

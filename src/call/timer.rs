@@ -23,6 +23,10 @@ pub enum Timer {
     /// The far end's transport is closed; its hang-up may still come by
     /// signalling, with a reason.
     FarEndClosed,
+    /// The call that opened the door has had its time.
+    HangUp,
+    /// The door stands open.
+    OpenTooLong,
 }
 
 /// When each running timer fires.

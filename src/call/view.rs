@@ -16,7 +16,7 @@ pub struct View {
     pub last: Option<LastCall>,
     /// Devices that do not work, and why.
     pub faults: BTreeMap<Device, String>,
-    /// The door is released, or held open.
+    /// The door is released: the relay is on.
     pub door_open: bool,
     /// An update is being installed.
     pub updating: bool,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::board::{Board, Gpio};
-use crate::call::{AccountId, Address, RingStep, Wish};
+use crate::call::{AccountId, Address, DoorSettings, RingStep, Wish};
 use crate::ice;
 use crate::panel::settings;
 use crate::secret::Secret;
@@ -24,6 +24,8 @@ pub struct Checked {
     pub accounts: Vec<Account>,
     /// The embedded gateway; `None` where there is none.
     pub gateway: Option<Gateway>,
+    /// The door; `None` where the station opens none.
+    pub door: Option<Door>,
     /// The picture.
     pub camera: Camera,
     /// Microphone and speaker.
@@ -97,6 +99,15 @@ pub struct Gateway {
     pub users: Vec<User>,
 }
 
+/// `[door]`
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The relay guardian's socket.
+    pub socket: PathBuf,
+    /// Who may open, and how long.
+    pub rules: DoorSettings,
+}
+
 /// How connections to the gateway are secured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -126,6 +137,8 @@ pub struct User {
     pub display_name: String,
     /// What this person logs in with.
     pub password: Password,
+    /// May open the door from the page.
+    pub may_open: bool,
 }
 
 /// A password that is known, or one that can only be verified.

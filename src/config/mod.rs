@@ -9,6 +9,7 @@
 
 pub mod board;
 pub mod checked;
+mod door;
 mod fault;
 mod panel;
 mod people;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Surroundings;
 use super::checked::{Call, Camera, CameraSource, Checked, HOME, Log, Sound, Station};
+use super::door::door;
 use super::fault::nearest;
 use super::panel::panel;
 use super::people::Server;
@@ -38,11 +39,13 @@ pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Check
     }
     let call = call(&mut file.table("call"), &servers, around);
     let plans: Vec<_> = call.plans.iter().map(|(name, _)| name.clone()).collect();
+    let door = door(&mut file.table("door"), gateway.as_ref(), &servers, around);
     let checked = Checked {
         station: station(&mut file.table("station")),
         call,
         accounts,
         gateway,
+        door,
         camera: camera(&mut file.table("camera"), &around.directory),
         sound: sound(&mut file.table("sound")),
         panel: panel(&mut file.table("panel"), around, &plans),

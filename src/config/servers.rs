@@ -178,6 +178,7 @@ fn user(
     let written = table.text("name");
     let display_name = name(table, "display_name");
     let password = user_password(table, around);
+    let may_open = flag(table, "may_open", false);
     let Some(written) = written else {
         table.missing("name", "what this person logs in with, such as \"alice\"");
         return None;
@@ -195,6 +196,7 @@ fn user(
         display_name: display_name.unwrap_or_else(|| written.value.clone()),
         // Without one the mistake is noted, and the user is not handed out.
         password: password.unwrap_or_else(|| Password::Plain(Secret::new(""))),
+        may_open,
     };
     Some((written, user))
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
@@ -17,7 +18,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
-use crate::call::{self, AccountId, Address, RingStep, Target, View};
+use crate::call::{self, AccountId, Address, DoorSettings, RingStep, Target, View};
+use crate::door::sim as relay;
 use crate::gateway::{self, Password, Tls};
 use crate::media::engine;
 use crate::media::gst::{CameraSettings, Source};
@@ -91,6 +93,11 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         ),
     }
     .context("the report on standard output")?;
+    let socket = state.join("relay.sock");
+    // Left by a demo that was killed.
+    let _ = std::fs::remove_file(&socket);
+    relay::start(&socket, &tasks).context("the simulated relay")?;
+    let relay = socket;
     let mode = match options.panel {
         Some(PanelInput::Stdin) => sim::Mode::Driven,
         None => sim::Mode::Auto,
@@ -100,6 +107,8 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         gateway: Some((gateway_settings(&options, &state, &people), people.home())),
         accounts: Vec::new(),
         turn: BTreeSet::new(),
+        relay: Some(relay),
+        sensors_at_rest: true,
         bell_on_page: true,
         media: media_plan(&options),
         view,
@@ -206,7 +215,27 @@ fn call_settings(options: &Options, people: &People) -> call::Settings {
             time: options.ring_time,
         }],
         parameters: vec![app::door_name(DOOR_NAME)],
+        door: Some(door_settings(options, people)),
         ..call::Settings::default()
+    }
+}
+
+/// Everybody indoors may open, from the page and by the code from a call.
+fn door_settings(options: &Options, people: &People) -> DoorSettings {
+    let addresses = people.users.iter();
+    let addresses = addresses.map(|user| Address::new(user.address.as_str()));
+    let parties = addresses.clone().map(|to| Target {
+        account: AccountId::new(HOME),
+        to,
+    });
+    DoorSettings {
+        pulse: Duration::from_secs(5),
+        hang_up_after: Some(Duration::from_secs(5)),
+        open_too_long: Duration::from_secs(60),
+        forced_alarm: true,
+        users: addresses.collect(),
+        parties: parties.collect(),
+        code: options.door_code.clone(),
     }
 }
 
@@ -216,6 +245,7 @@ fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway
         name: display_name(&login.address),
         password: Password::Plain(login.password.clone()),
         max_calls,
+        may_open: login.address != people.door.address,
     };
     let mut users = vec![user(&people.door, gateway::User::DOOR_CALLS)];
     users.extend(
@@ -243,6 +273,7 @@ fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway
         grant_expires: gateway::Settings::GRANT_EXPIRES,
         cors: gateway::Cors::Any,
         bell: None,
+        opening: None,
         limits: gateway::Limits::default(),
     }
 }

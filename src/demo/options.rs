@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::call::Code;
 use crate::secret::Secret;
 
 /// The domain of names that are given without one.
@@ -67,6 +68,11 @@ pub struct Options {
     #[arg(long, value_name = "stdin")]
     pub panel: Option<PanelInput>,
 
+    /// The code that opens the door from a call, 4 to 16 keys. Without it only the
+    /// page and the exit button open; with it keys of calls are not told.
+    #[arg(long, value_name = "KEYS", value_parser = door_code)]
+    pub door_code: Option<Code>,
+
     /// Print one JSON object a line instead of words.
     #[arg(long)]
     pub json: bool,
@@ -83,6 +89,10 @@ pub struct Options {
     /// a temporary directory, so that the certificate is new each time.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+}
+
+fn door_code(written: &str) -> Result<Code, String> {
+    Code::parse(written).ok_or_else(|| "4 to 16 of the keys 0-9, *, # and A-D".to_owned())
 }
 
 impl Options {

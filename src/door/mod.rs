@@ -11,14 +11,18 @@
 //! * [`holder`] is the only process that has the relay's line; [`watcher`] starts it
 //!   and kills it when it hangs. Each ends the pulse when the other is silent.
 //!
-//! Who may open at all is not decided here, and the station does not order pulses yet.
+//! * [`client`] is the station's side; [`sim`] a guardian for a station without a relay.
+//!
+//! Who may open at all is not decided here but by the core, `call::door`.
 
+pub mod client;
 pub mod guardian;
 pub mod holder;
 pub mod line;
 mod lock;
 pub mod message;
 mod peer;
+pub mod sim;
 pub mod watcher;
 
 pub use peer::Allowed;

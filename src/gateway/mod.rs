@@ -15,6 +15,7 @@
 
 mod auth;
 pub mod broker;
+mod door;
 mod error;
 mod guesses;
 mod hub;
@@ -28,6 +29,7 @@ mod settings;
 mod stall;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ use tokio_rustls::TlsAcceptor;
 use auth::Auth;
 pub use auth::Password;
 use broker::{Broker, Directory, Person, Rules};
+use door::Opening;
+pub use door::{Closed, OpenDoor};
 pub use error::Error;
 use hub::{Hub, RandomIds};
 pub use origin::Cors;
@@ -62,6 +66,9 @@ struct App {
     cors: Cors,
     door: Door,
     bell: Option<mpsc::Sender<()>>,
+    opening: Option<Opening>,
+    /// Users who are shown the button.
+    may_open: BTreeSet<String>,
     limits: Limits,
     files: Vec<page::File>,
     tasks: Tasks,
@@ -91,6 +98,8 @@ impl Gateway {
             name: user.name.clone(),
             max_calls: user.max_calls,
         });
+        let may_open = settings.users.iter().filter(|user| user.may_open);
+        let may_open = may_open.map(|user| user.address.clone()).collect();
         let directory = Arc::new(Directory::new(&settings.domain, people));
         let passwords = settings.users.iter();
         let passwords = passwords.map(|user| (user.address.clone(), user.password.clone()));
@@ -126,6 +135,8 @@ impl Gateway {
             cors: settings.cors,
             door: settings.door,
             bell: settings.bell,
+            opening: settings.opening.map(Opening::new),
+            may_open,
             limits: settings.limits,
             files: page::files(),
             tasks,
@@ -215,6 +226,7 @@ fn router(app: Arc<App>) -> Router {
     let page = Router::new()
         .route("/station.json", get(page::station))
         .route("/demo/bell", post(page::bell))
+        .route("/door/open", post(door::open))
         .route("/ca.crt", get(page::ca))
         .route("/ca.pem", get(page::ca))
         .fallback(page::file)

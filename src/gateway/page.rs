@@ -145,13 +145,20 @@ pub(super) async fn station(
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(denied) = logged_in(&app, &connection, &headers).await {
-        return denied;
-    }
+    let user = match logged_in(&app, &connection, &headers).await {
+        Ok(user) => user,
+        Err(denied) => return denied,
+    };
+    let opening = app
+        .opening
+        .as_ref()
+        .filter(|_| app.may_open.contains(&user));
     let station = json!({
         "door": { "address": app.door.address, "name": app.door.name },
         "iceServers": [],
         "demo": app.bell.is_some(),
+        // Who has no right sees no button.
+        "openToken": opening.map(|opening| opening.token(&user)),
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(station)).into_response()
 }
@@ -175,7 +182,7 @@ pub(super) async fn bell(
     }
 }
 
-async fn logged_in(
+pub(super) async fn logged_in(
     app: &App,
     connection: &Connection,
     headers: &HeaderMap,

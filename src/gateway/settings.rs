@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Cors, Error, Password, Tls};
+use super::{Cors, Error, OpenDoor, Password, Tls};
 
 /// What a gateway is told before it starts.
 #[derive(Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct Settings {
     pub cors: Cors,
     /// Where presses of the page's bell go, in a demonstration.
     pub bell: Option<mpsc::Sender<()>>,
+    /// Where wishes to open the door go, if there is a door. A few may wait; more are
+    /// refused.
+    pub opening: Option<mpsc::Sender<OpenDoor>>,
     /// Limits on what comes from outside.
     pub limits: Limits,
 }
@@ -46,6 +49,9 @@ pub struct User {
     pub password: Password,
     /// Calls at one time before callers hear "busy": 1 for a door, 2 for people.
     pub max_calls: usize,
+    /// The page shows this user the button that opens the door. Whoever takes the wish
+    /// decides.
+    pub may_open: bool,
 }
 
 impl User {

@@ -52,6 +52,8 @@ impl Sign {
             Sign::Fault(Device::Microphone) => "fault_microphone",
             Sign::Fault(Device::Speaker) => "fault_speaker",
             Sign::Fault(Device::Panel) => "fault_panel",
+            Sign::Fault(Device::Door) => "fault_door",
+            Sign::Fault(Device::Relay) => "fault_relay",
             Sign::NoConnection => "no_connection",
             Sign::LoginRefused => "login_refused",
             Sign::Stopping => "stopping",
@@ -67,7 +69,7 @@ impl Sign {
     }
 
     /// Every sign there is.
-    pub const ALL: [Sign; 15] = [
+    pub const ALL: [Sign; 17] = [
         Sign::Starting,
         Sign::Idle,
         Sign::Calling,
@@ -80,6 +82,8 @@ impl Sign {
         Sign::Fault(Device::Microphone),
         Sign::Fault(Device::Speaker),
         Sign::Fault(Device::Panel),
+        Sign::Fault(Device::Door),
+        Sign::Fault(Device::Relay),
         Sign::NoConnection,
         Sign::LoginRefused,
         Sign::Stopping,

@@ -14,6 +14,8 @@ use time::format_description::well_known::Rfc3339;
 use super::{Format, Light, News, Ready, Told, device_name, tone_name};
 use crate::call::{Connection, Event};
 
+mod door;
+
 /// Writes JSON lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
@@ -137,6 +139,9 @@ enum Body<'a> {
     },
     #[serde(rename = "tone")]
     Tone { tone: Option<&'static str> },
+    /// With tags of its own.
+    #[serde(untagged)]
+    Door(door::Line<'a>),
 }
 
 #[derive(Serialize)]
@@ -229,6 +234,7 @@ fn of_event(event: &Event) -> Body<'_> {
             device: device_name(*device),
         },
         Event::Connection(account, connection) => of_connection(account.as_str(), connection),
+        Event::Door(news) => Body::Door(door::line(news)),
         Event::Denied(message) => Body::Denied { message },
         Event::Moment { call, name, took } => Body::Moment {
             call_id: call.as_str(),

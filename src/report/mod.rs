@@ -282,6 +282,8 @@ pub fn device_name(device: crate::call::Device) -> &'static str {
         Device::Microphone => "microphone",
         Device::Speaker => "speaker",
         Device::Panel => "panel",
+        Device::Door => "door",
+        Device::Relay => "relay",
     }
 }
 

@@ -18,7 +18,9 @@ use time::{OffsetDateTime, UtcOffset};
 use tokio::sync::watch;
 
 use super::{Format, Light, News, Ready, Told, device_name};
-use crate::call::{Address, CallView, Connection, Direction, Event, Figures, State, View};
+use crate::call::{
+    Address, Attempt, CallView, Connection, Direction, DoorNews, Event, Figures, State, View,
+};
 use crate::clock;
 
 /// Writes for people.
@@ -259,6 +261,7 @@ fn sentence(event: &Event) -> Option<String> {
                 format!("{account}: {} ({})", failure.message, failure.code)
             }
         },
+        Event::Door(news) => door_sentence(news)?,
         Event::Denied(message) => message.clone(),
         Event::Moment { name, took, .. } => {
             format!("{}: {}", name.replace('_', " "), short(*took))
@@ -281,6 +284,30 @@ fn sentence(event: &Event) -> Option<String> {
 }
 
 /// What a change of state is worth saying; the end is said by the call's record.
+fn door_sentence(news: &DoorNews) -> Option<String> {
+    let who = |attempt: &Attempt| {
+        let who = attempt.who.as_ref();
+        who.map_or_else(String::new, |who| format!(" by {who}"))
+    };
+    Some(match news {
+        DoorNews::Attempt(_) => return None,
+        DoorNews::Opened(attempt) => {
+            let way = attempt.way.name().replace('_', "-");
+            format!("the door is open ({way}{})", who(attempt))
+        }
+        DoorNews::Refused(attempt, refused) => {
+            let way = attempt.way.name().replace('_', "-");
+            let why = refused.sentence();
+            format!("the door stays closed: {why} ({way}{})", who(attempt))
+        }
+        DoorNews::Closed => "the door is closed".into(),
+        DoorNews::Contact { open: true } => "the door was pulled open".into(),
+        DoorNews::Contact { open: false } => "the door was shut".into(),
+        DoorNews::Alarm(alarm) => format!("alarm: {}", alarm.sentence()),
+        DoorNews::AlarmOver(alarm) => format!("alarm over: {}", alarm.sentence()),
+    })
+}
+
 fn state_sentence(state: State) -> Option<&'static str> {
     match state {
         State::Initiating => Some("calling"),

@@ -28,6 +28,7 @@ pub(crate) fn settings() -> Settings {
         name: name.to_owned(),
         password: Password::Plain(Secret::new(name)),
         max_calls,
+        may_open: name == "alice",
     };
     Settings {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -47,6 +48,7 @@ pub(crate) fn settings() -> Settings {
         grant_expires: Settings::GRANT_EXPIRES,
         cors: Cors::Any,
         bell: None,
+        opening: None,
         limits: Limits::default(),
     }
 }

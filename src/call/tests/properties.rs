@@ -127,7 +127,7 @@ proptest! {
                     prop_assert_eq!(open.insert(leg.clone(), false), Some(true));
                 }
                 Output::Media(leg, _) => prop_assert_eq!(open.get(leg), Some(&true)),
-                Output::Signal(..) | Output::Event(_) => {}
+                Output::Signal(..) | Output::Event(_) | Output::Door(_) | Output::Answer(..) => {}
             }
         }
         prop_assert!(open.values().all(|open| !open));

@@ -279,7 +279,11 @@ impl Watched {
         if latest != 0 && silent > HUNG {
             let thing = match self.device {
                 Device::Speaker => "speaker",
-                Device::Microphone | Device::Camera | Device::Panel => "microphone",
+                Device::Microphone
+                | Device::Camera
+                | Device::Panel
+                | Device::Door
+                | Device::Relay => "microphone",
             };
             self.news.failed(&format!(
                 "no sound moves through the {thing}; check its card"
