@@ -8,6 +8,7 @@ mod gateway_bench;
 
 mod access;
 mod attacks;
+mod door;
 mod limits;
 mod outcomes;
 mod sockets;
