@@ -303,6 +303,7 @@ impl House {
                     }
                     Output::Media(leg, order) => self.media(leg, order),
                     Output::Event(event) => self.event(event),
+                    Output::Door(_) | Output::Answer(..) => {}
                 }
             }
             let up = self.states.values().filter(|state| !state.is_over());
