@@ -205,6 +205,8 @@ fn describe(event: &Event) -> String {
         Event::MediaError { device, message } => format!("media:error {device:?} {message}"),
         Event::MediaRestored(device) => format!("media:restored {device:?}"),
         Event::Denied(why) => format!("not possible: {why}"),
+        // Of a door station; this program has no door.
+        Event::Door(news) => format!("door {news:?}"),
         Event::Moment { call, name, took } => format!("{name} {call} {took:?}"),
         Event::Figures { call, figures } => format!("figures {call} {:?}", figures.0),
         Event::Over { call, talked, .. } => format!("over {call} talked {talked:?}"),
