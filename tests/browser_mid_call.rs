@@ -99,7 +99,7 @@ impl Stage {
 
     async fn the_doors_picture_goes_and_comes(&mut self, alice: &Peer) -> Result<()> {
         moves(alice).await?;
-        let call = self.call();
+        let call = self.id();
         for _ in 0..2 {
             self.door.stop_video(&call).await;
             stands_still(alice).await?;
@@ -153,7 +153,7 @@ impl Stage {
             ensure!(digit.as_char() == wanted, "not {wanted}");
         }
         let digits = Digits::parse("92*0").unwrap();
-        self.door.send_digits(&self.call(), digits).await;
+        self.door.send_digits(&self.id(), digits).await;
         alice
             .run(
                 "await measure.until('keys of the door', () => peer.call.keys.pressed.length >= 4);
@@ -192,14 +192,14 @@ impl Stage {
     }
 
     async fn end(&mut self, alice: &Peer) -> Result<()> {
-        self.door.end(&self.call()).await;
+        self.door.end(&self.id()).await;
         alice.wait_state("ENDED").await?;
         self.until(|event| matches!(event, Event::Over { .. }))
             .await?;
         Ok(())
     }
 
-    fn call(&self) -> CallId {
+    fn id(&self) -> CallId {
         self.call.clone().unwrap()
     }
 
