@@ -24,10 +24,11 @@ use doorstation::signalling::kandy::{Login, Settings};
 use gateway_bench::{Bench, PATIENCE};
 use tempfile::TempDir;
 
+/// Whoever shows nothing takes no picture line either.
 const TALK: Wish = Wish {
     audio: true,
     receive_video: true,
-    send_video: false,
+    send_video: true,
 };
 
 #[tokio::test(flavor = "multi_thread")]
