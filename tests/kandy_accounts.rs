@@ -182,6 +182,8 @@ impl House {
             media,
             view: watch::Sender::new(View::default()),
             listener: Box::new(listener),
+            relay: None,
+            answers: None,
         };
         let tasks = Tasks::new();
         tasks.spawn_draining("station", station.run(tasks.clone()));
