@@ -140,7 +140,7 @@ async fn a_page_that_never_bundles_calls_and_is_called_with_sound_only() -> Resu
 
         scene.station.mark();
         scene.station.panel("press bell").await?;
-        alice.wait_state("RINGING").await?;
+        alice.wait_for_call().await?;
         alice.act("answer").await?;
         scene.station.wait_state("IN_CALL").await?;
         scene.prove_sound(&alice).await?;
