@@ -34,6 +34,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "alerts.js" => JS,
     "app.js" => JS,
     "call.js" => JS,
+    "hold.js" => JS,
     "icon-ringing.svg" => SVG,
     "icon.svg" => SVG,
     "index.html" => HTML,
@@ -153,13 +154,15 @@ pub(super) async fn station(
         .opening
         .as_ref()
         .filter(|_| app.may_open.contains(&user));
-    let station = json!({
+    let mut station = json!({
         "door": { "address": app.door.address, "name": app.door.name },
         "iceServers": [],
         "demo": app.bell.is_some(),
-        // Who has no right sees no button.
-        "openToken": opening.map(|opening| opening.token(&user)),
     });
+    // Who has no right sees no button.
+    if let Some(opening) = opening {
+        station["openToken"] = opening.token(&user).into();
+    }
     ([(header::CACHE_CONTROL, "no-store")], Json(station)).into_response()
 }
 

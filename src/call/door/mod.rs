@@ -27,9 +27,9 @@ use super::{
     Address, CallId, Device, Digit, Event, LegId, Output, Parameter, Sensor, Target, Timer,
 };
 
-pub use code::Code;
-use code::{Dialled, Guard, Verdict, keys};
-pub use news::{Alarm, Attempt, DoorNews, DoorOrder, Refused, Relay, Way};
+pub use self::code::Code;
+use self::code::{Dialled, Guard, Verdict, keys};
+pub use self::news::{Alarm, Attempt, DoorNews, DoorOrder, Refused, Relay, Way};
 
 /// The parameter of a call's message that opens: its value is the code.
 pub const OPEN_PARAMETER: &str = "X-Door-Open";

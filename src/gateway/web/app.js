@@ -12,6 +12,7 @@ import { KandyClient } from "./kandy.js";
 import { Permissions, canCall, firstNotice } from "./notices.js";
 import { Picture } from "./picture.js";
 import { RequestError, Rest } from "./rest.js";
+import { onHold } from "./hold.js";
 import { describe } from "./screen.js";
 import { Sound } from "./sound.js";
 import { Meter } from "./stats.js";
@@ -26,6 +27,8 @@ const OFFLINE_PATIENCE = 1_500;
 const OFFLINE_NEWS = 15_000;
 /** Milliseconds between two attempts of a saved log-in. */
 const LOGIN_RETRY = 3_000;
+/** How long the result of opening the door is said: as long as a pulse usually is, in milliseconds. */
+const DOOR_NEWS = 5_000;
 
 class App {
   #sound = new Sound();
@@ -57,6 +60,9 @@ class App {
   /** How the last call ended. @type {import("./store.js").Message|null} */
   #last = null;
   #bellError = "";
+  /** What became of the wish to open the door. */
+  #door = { open: false, sentence: "" };
+  #doorTimer = 0;
   /** What the page asks for at its top. @type {import("./notices.js").Notice|null} */
   #notice = null;
   #meter = null;
@@ -124,6 +130,7 @@ class App {
       door: { address: String(station.door?.address ?? ""), name: String(station.door?.name ?? word("title")) },
       iceServers: Array.isArray(station.iceServers) ? station.iceServers : [],
       demo: station.demo === true,
+      openToken: typeof station.openToken === "string" ? station.openToken : "",
     };
     this.#unreachable = false;
     const client = new KandyClient(rest, address, () => rest.request("GET", "/station.json"));
@@ -283,6 +290,40 @@ class App {
     this.#render();
   }
 
+  async #openDoor() {
+    this.#tellDoor(false, word("opening"));
+    try {
+      await this.#askToOpen();
+      this.#tellDoor(true, word("doorOpen"));
+    } catch (error) {
+      this.#tellDoor(false, openSentence(error));
+    }
+  }
+
+  /** A station that was started anew has a new token: it is fetched once. */
+  async #askToOpen() {
+    const ask = () => this.#rest.request("POST", "/door/open", {}, { headers: { "X-Door-Token": this.#station.openToken } });
+    try {
+      await ask();
+    } catch (error) {
+      if (error.reason !== "token") throw error;
+      const station = await this.#rest.request("GET", "/station.json");
+      if (!this.#station || typeof station.openToken !== "string") throw error;
+      this.#station.openToken = station.openToken;
+      await ask();
+    }
+  }
+
+  #tellDoor(open, sentence) {
+    clearTimeout(this.#doorTimer);
+    this.#door = { open, sentence };
+    this.#doorTimer = setTimeout(() => {
+      this.#door = { open: false, sentence: "" };
+      this.#render();
+    }, DOOR_NEWS);
+    this.#render();
+  }
+
   // --- screen ---------------------------------------------------------------
 
   #render() {
@@ -297,6 +338,7 @@ class App {
       last: this.#last,
       newest: this.#messages.list.find((message) => message.incoming && message.name === this.#station?.door.name),
       bellError: this.#bellError,
+      door: this.#door,
       picture: this.#picture,
     });
     paint(screen);
@@ -386,6 +428,7 @@ class App {
     click("mute", () => this.#toggleMute());
     click("camera", () => this.#call?.media.pauseCamera(!this.#call.media.cameraPaused));
     click("bell", () => this.#pressBell());
+    onHold($("open"), () => this.#openDoor());
     click("bars", () => this.#toggleFigures());
     click("messages", () => this.#openSheet());
     click("sheet-close", () => $("sheet").close());
@@ -473,6 +516,14 @@ function loginSentence(error, address) {
   if (error.needsLogin) return word(address.includes("@") ? "loginWrong" : "loginWhole");
   if (error.status === 0) return word("loginUnreachable");
   return word("loginStation", { code: error.code || error.status });
+}
+
+/** Why the door stays closed, for people. */
+function openSentence(error) {
+  const sentences = { open: "doorAlready", locked: "doorLocked", not_allowed: "doorNotAllowed" };
+  const soon = ["too-soon", "too-often", "too_often"].includes(error.reason);
+  const sentence = soon ? "doorTooOften" : sentences[error.reason];
+  return word(sentence ?? "doorFailed", { code: error.reason || error.status });
 }
 
 new App().start();

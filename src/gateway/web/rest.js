@@ -20,13 +20,15 @@ export class RequestError extends Error {
    * @param {number} status HTTP status, 0 without an answer
    * @param {number} [code] `statusCode` of the reply's wrapper object
    * @param {number} [retryAfter] seconds the server asks us to wait
+   * @param {string} [reason] a word of the page's own routes
    */
-  constructor(status, code = 0, retryAfter = 0) {
+  constructor(status, code = 0, retryAfter = 0, reason = "") {
     super(`request failed (${status}/${code})`);
     this.name = "RequestError";
     this.status = status;
     this.code = code;
     this.retryAfter = retryAfter;
+    this.reason = reason;
   }
 
   /** The name or the password is wrong: trying again is of no use. */
@@ -67,11 +69,12 @@ export class Rest {
    * @param {string} method
    * @param {string} path absolute, on the station only
    * @param {object} [body] sent as JSON
-   * @param {{last?: boolean}} [options] `last`: the page is going away; the request outlives it
+   * @param {{last?: boolean, headers?: Record<string, string>}} [options] `last`: the page is going away; the
+   *   request outlives it
    * @returns {Promise<any>} the JSON of the reply, `{}` if it has none
    * @throws {RequestError}
    */
-  async request(method, path, body, { last = false } = {}) {
+  async request(method, path, body, { last = false, headers = {} } = {}) {
     const url = new URL(path, this.#origin);
     if (url.origin !== this.#origin) throw new RequestError(0);
     let response;
@@ -82,6 +85,7 @@ export class Rest {
         headers: {
           Authorization: this.#authorization,
           Accept: "application/json",
+          ...headers,
           ...(body && { "Content-Type": "application/json" }),
         },
         body: body && JSON.stringify(body),
@@ -96,9 +100,10 @@ export class Rest {
       throw new RequestError(0);
     }
     if (response.ok) return reply ?? {};
+    const reason = typeof reply?.code === "string" ? reply.code : "";
     const wrapper = Object.values(reply ?? {}).find((value) => Number.isInteger(value?.statusCode));
     const wait = Number(wrapper?.retryAfter ?? response.headers.get("Retry-After"));
-    throw new RequestError(response.status, wrapper?.statusCode, Number.isFinite(wait) ? wait : 0);
+    throw new RequestError(response.status, wrapper?.statusCode, Number.isFinite(wait) ? wait : 0, reason);
   }
 }
 

@@ -13,6 +13,7 @@ import { duration, moment, word } from "./words.js";
  * @param {import("./store.js").Message|null} now.last how the last call ended
  * @param {import("./store.js").Message|undefined} now.newest last visitor of all
  * @param {string} now.bellError
+ * @param {{open: boolean, sentence: string}} now.door what became of the wish to open it
  * @param {{visible: boolean, stillTime: number}} now.picture
  * @returns {import("./view.js").Screen}
  */
@@ -23,6 +24,9 @@ export function describe(now) {
   return {
     state,
     ...statusOf(state, now),
+    ...opening(state, now),
+    mayOpen: Boolean(station?.openToken),
+    open: now.door?.open === true,
     title: call?.peer.name ?? station?.door.name ?? word("title"),
     ...(quiet ? memory(now) : { outcome: "", more: "" }),
     picture: (state === "talking" || state === "held") && picture.visible,
@@ -34,6 +38,12 @@ export function describe(now) {
     cameraPaused: call?.media.cameraPaused === true,
     ready: now.ready,
   };
+}
+
+/** The door goes before all else: it is open for seconds. */
+function opening(state, { door }) {
+  if (state === "login" || !door?.sentence) return {};
+  return { sign: door.open ? "open" : "fault", status: door.sentence };
 }
 
 function stateOf({ login, call, unreachable }) {

@@ -3,7 +3,7 @@
 import { currentLanguage, duration, moment, translate, word } from "./words.js";
 
 /** Signs of `LOOK`: colour + shape + word. */
-const SIGNS = { bell: "bell", voice: "voice", fault: "fault", idle: "door", pause: "pause" };
+const SIGNS = { open: "door-open", bell: "bell", voice: "voice", fault: "fault", idle: "door", pause: "pause" };
 
 /** @param {string} id */
 export function $(id) {
@@ -22,6 +22,8 @@ export function $(id) {
  * @property {string} still when the last picture was taken; empty: there is none to show
  * @property {boolean} cameraChoice
  * @property {boolean} bell the demo's button
+ * @property {boolean} mayOpen the door can be opened from here
+ * @property {boolean} open the door is open
  * @property {boolean} muted
  * @property {boolean} ownCamera the own camera is in use
  * @property {boolean} cameraPaused
@@ -49,6 +51,9 @@ export function paint(screen) {
   $("camera-chip").hidden = !screen.cameraChoice;
   $("bell").hidden = !screen.bell;
   $("camera").hidden = !screen.ownCamera;
+  if (!screen.mayOpen) $("open").hidden = true;
+  text("open-word", word(screen.open ? "doorOpen" : "open"));
+  use("open-sign", screen.open ? "door-open" : "door");
   $("look").disabled = !screen.ready;
   $("talk").disabled = !screen.ready;
   $("mute").setAttribute("aria-pressed", String(screen.muted));
