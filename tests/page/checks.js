@@ -4,6 +4,7 @@
  * the browser's virtual time, so half an hour takes no time.
  */
 
+import { HOLD, onHold } from "../../src/gateway/web/hold.js";
 import { KandyClient } from "../../src/gateway/web/kandy.js";
 import { isHeld, wantsVideo } from "../../src/gateway/web/media.js";
 import { RequestError, Rest, userPath } from "../../src/gateway/web/rest.js";
@@ -374,6 +375,38 @@ const stories = {
     const words = [...page.querySelectorAll("[data-word], [data-word-label]")]
       .map(({ dataset }) => dataset.word ?? dataset.wordLabel);
     equal(words.filter((key) => !(key in en)), []);
+  },
+
+  async "a button that is held for a second acts once, and one that is let go does nothing"() {
+    const button = document.createElement("button");
+    let acts = 0;
+    onHold(button, () => (acts += 1));
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const pointer = (type) => button.dispatchEvent(new PointerEvent(type, { button: 0 }));
+    const key = (type, more) => button.dispatchEvent(new KeyboardEvent(type, { key: " ", cancelable: true, ...more }));
+    for (const end of ["pointerup", "pointerleave", "pointercancel"]) {
+      pointer("pointerdown");
+      check(button.classList.contains("holding"), "the ring does not fill");
+      await pause(HOLD - 50);
+      pointer(end);
+      await pause(HOLD * 2);
+      equal([end, acts, button.className], [end, 0, ""]);
+    }
+    button.click();
+    await pause(HOLD * 2);
+    equal(acts, 0);
+    pointer("pointerdown");
+    await pause(HOLD * 3);
+    equal(acts, 1);
+    key("keydown");
+    await pause(HOLD - 50);
+    key("keydown", { repeat: true });
+    key("keyup");
+    await pause(HOLD * 2);
+    equal(acts, 1);
+    check(!key("keydown"), "the key also clicks");
+    await pause(HOLD * 2);
+    equal(acts, 2);
   },
 
   "both languages know the same sentences with the same blanks"() {
