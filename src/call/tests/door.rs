@@ -154,7 +154,7 @@ fn before_the_answer_in_a_hold_and_after_the_end_the_code_opens_nothing() {
 }
 
 #[test]
-fn keys_begun_before_the_answer_count_when_the_last_one_comes() {
+fn a_code_whose_last_key_comes_after_the_end_opens_nothing() {
     let mut bench = bench(&[ALICE], door());
     let leg = bench.talk();
     bench.dial(&leg, "471");

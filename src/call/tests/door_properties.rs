@@ -154,8 +154,7 @@ fn one_authorised_command_among_them_is_exactly_one_pulse() {
 fn authorised(dice: &mut Dice, bench: &mut Bench) {
     match dice.below(3) {
         0 if alice_talks(bench) => {
-            // After a pause, and from the leg that talks: of two the one with media.
-            bench.wait(Duration::from_secs(4));
+            // From the leg that talks: of two the one with media.
             let told = vec![named(OPEN_PARAMETER, "4711")];
             let before = bench.pulses().len();
             for leg in [leg(1, 0), leg(1, 1)] {
