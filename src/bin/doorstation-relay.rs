@@ -29,7 +29,8 @@ struct Arguments {
     socket: PathBuf,
 
     /// The relay's line: gpio:LABEL:OFFSET, with :active-low behind it for a relay
-    /// that is on when the pin is low; sim:FILE is locked while the line is on.
+    /// that is on when the pin is low. For trials: sim:FILE is locked while the line is on,
+    /// latch:FILE begins with 1 while it is on.
     #[arg(long, value_name = "LINE")]
     line: Place,
 

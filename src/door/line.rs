@@ -7,7 +7,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use gpiocdev::line::Value;
@@ -29,6 +30,9 @@ pub enum Place {
     /// Simulated: the file is locked (`flock`) exactly while the line is on. The
     /// kernel unlocks it when the holder dies, as it gives up a line of a real chip.
     Sim(PathBuf),
+    /// Simulated: the file's first byte is `1` while the line is on and `0` while it
+    /// is off. It stays as it is when the holder dies, as a pin of a Raspberry Pi does.
+    Latch(PathBuf),
 }
 
 impl FromStr for Place {
@@ -37,12 +41,14 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "'{text}' is no line: gpio:LABEL:OFFSET, gpio:LABEL:OFFSET:active-low or sim:FILE"
+                "'{text}' is no line: gpio:LABEL:OFFSET, gpio:LABEL:OFFSET:active-low, \
+                 sim:FILE or latch:FILE"
             )
         };
         let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
         match kind {
             "sim" if !rest.is_empty() => Ok(Self::Sim(rest.into())),
+            "latch" if !rest.is_empty() => Ok(Self::Latch(rest.into())),
             "gpio" => {
                 let (rest, active_low) = match rest.strip_suffix(":active-low") {
                     Some(rest) => (rest, true),
@@ -116,6 +122,7 @@ pub struct Line(Kind);
 enum Kind {
     Gpio(gpiocdev::Request),
     Sim(File, PathBuf),
+    Latch(File, PathBuf),
 }
 
 impl Line {
@@ -130,16 +137,8 @@ impl Line {
                 offset,
                 active_low,
             } => open_gpio(label, *offset, *active_low),
-            Place::Sim(path) => {
-                let wrong = |source| Error::Sim {
-                    path: path.clone(),
-                    source,
-                };
-                let file = File::create(path).map_err(wrong)?;
-                let line = Self(Kind::Sim(file, path.clone()));
-                line.drive(false)?;
-                Ok(line)
-            }
+            Place::Sim(path) => off(Kind::Sim(create(path)?, path.clone())),
+            Place::Latch(path) => off(Kind::Latch(create(path)?, path.clone())),
         }
     }
 
@@ -168,6 +167,13 @@ impl Line {
                     source: error.into(),
                 })
             }
+            Kind::Latch(file, path) => {
+                let level = if on { b"1" } else { b"0" };
+                file.write_all_at(level, 0).map_err(|source| Error::Sim {
+                    path: path.clone(),
+                    source,
+                })
+            }
         }
     }
 }
@@ -178,6 +184,22 @@ impl Drop for Line {
             tracing::error!(%error, "the relay's line could not be driven off");
         }
     }
+}
+
+/// The file of a simulated line, with what a predecessor left in it.
+fn create(path: &Path) -> Result<File, Error> {
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(path);
+    file.map_err(|source| Error::Sim {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn off(kind: Kind) -> Result<Line, Error> {
+    let line = Line(kind);
+    line.drive(false)?;
+    Ok(line)
 }
 
 fn open_gpio(label: &str, offset: u32, active_low: bool) -> Result<Line, Error> {
@@ -235,9 +257,11 @@ mod tests {
         );
         assert_eq!("gpio:a:b:3:active-low".parse(), gpio("a:b", 3, true));
         assert_eq!("sim:/run/x".parse(), Ok(Place::Sim("/run/x".into())));
+        assert_eq!("latch:x".parse(), Ok(Place::Latch("x".into())));
         for text in [
             "",
             "sim:",
+            "latch:",
             "gpio:x",
             "gpio::3",
             "gpio:x:-1",
@@ -272,5 +296,22 @@ mod tests {
         line.drive(true).unwrap();
         drop(line);
         assert!(!is_on());
+    }
+    /// What the kill tests stand on: only the first act of the next holder ends it.
+    #[test]
+    fn a_latch_stays_on_without_its_holder_and_the_next_drives_it_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("line");
+        let place = Place::Latch(path.clone());
+        let line = Line::open(&place).unwrap();
+        line.drive(true).unwrap();
+        // As if the process were killed: no destructor runs.
+        std::mem::forget(line);
+        assert_eq!(std::fs::read(&path).unwrap(), b"1");
+        let next = Line::open(&place).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"0");
+        next.drive(true).unwrap();
+        drop(next);
+        assert_eq!(std::fs::read(&path).unwrap(), b"0");
     }
 }
