@@ -121,7 +121,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
                 false => break Ok(()),
             },
             Some((client, message)) = said.recv() => match message {
-                Some(message) => holder.said(client, message),
+                Some(message) => holder.feed(Input::Said(client, message)),
                 None => holder.gone(client),
             },
             connected = listener.accept() => match connected {
@@ -143,10 +143,33 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     result.and(stopped).map_err(Error::from)
 }
 
+/// A client, and who it is by the kernel's word.
+struct Connected {
+    to: mpsc::Sender<Reply>,
+    uid: u32,
+    /// Unknown if it belongs to another namespace.
+    pid: Option<i32>,
+}
+
+impl Connected {
+    /// What became of an order: every one, in one line, with who gave it.
+    fn audit(&self, reply: &Reply) {
+        let (uid, pid) = (self.uid, self.pid);
+        match reply {
+            Reply::State { .. } => {}
+            Reply::Opened { number } => info!(uid, pid, number, "order: opened"),
+            Reply::Refused { number, why } => {
+                let why = why.word();
+                warn!(uid, pid, number, why, "order: refused");
+            }
+        }
+    }
+}
+
 struct Holder {
     guardian: Guardian,
     line: Line,
-    clients: BTreeMap<Client, mpsc::Sender<Reply>>,
+    clients: BTreeMap<Client, Connected>,
     next: u64,
     allowed: Allowed,
     heard: mpsc::Sender<(Client, Option<Message>)>,
@@ -164,8 +187,11 @@ impl Holder {
                     info!(on, "the relay");
                 }
                 Output::Tell(client, reply) => {
-                    let to = self.clients.get(&client);
-                    if to.is_some_and(|to| to.try_send(reply).is_err()) {
+                    let Some(connected) = self.clients.get(&client) else {
+                        continue;
+                    };
+                    connected.audit(&reply);
+                    if connected.to.try_send(reply).is_err() {
                         // Its task ends, and tells us that it has gone.
                         self.clients.remove(&client);
                     }
@@ -206,8 +232,8 @@ impl Holder {
         let client = Client(self.next);
         self.next += 1;
         info!(client = client.0, uid, pid, "a client connected");
-        let (tell, replies) = mpsc::channel(REPLIES);
-        self.clients.insert(client, tell);
+        let (to, replies) = mpsc::channel(REPLIES);
+        self.clients.insert(client, Connected { to, uid, pid });
         let heard = self.heard.clone();
         self.tasks.spawn("client", async move {
             converse(stream, client, &heard, replies).await;
@@ -215,14 +241,6 @@ impl Holder {
             let _ = heard.send((client, None)).await;
         });
         self.feed(Input::Joined(client))
-    }
-
-    fn said(&mut self, client: Client, message: Message) -> Result<(), line::Error> {
-        if let Message::Pulse { number, length } = &message {
-            let ms = length.as_millis() as u64;
-            info!(client = client.0, number, ms, "a pulse was ordered");
-        }
-        self.feed(Input::Said(client, message))
     }
 
     fn gone(&mut self, client: Client) -> Result<(), line::Error> {
