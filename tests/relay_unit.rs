@@ -1,0 +1,78 @@
+//! The guardian's unit says what the guardian's safety stands on.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+use std::path::Path;
+use std::process::Command;
+
+const UNIT: &str = include_str!("../systemd/doorstation-relay.service");
+const USERS: &str = include_str!("../systemd/sysusers.d/doorstation-relay.conf");
+const KILLS: &str = include_str!("relay_kill/lane.rs");
+
+/// The last value of a key: of several, systemd takes that.
+fn value(key: &str) -> &'static str {
+    let lines = UNIT.lines().filter_map(|line| line.split_once('='));
+    let found = lines
+        .filter(|(name, _)| *name == key)
+        .map(|(_, value)| value);
+    found
+        .last()
+        .unwrap_or_else(|| panic!("the unit has no {key}"))
+}
+
+#[test]
+fn a_guardian_that_hangs_or_dies_is_killed_and_started_again_for_ever() {
+    assert_eq!(value("Type"), "notify");
+    assert_eq!(value("NotifyAccess"), "main");
+    assert_eq!(value("WatchdogSignal"), "SIGKILL");
+    assert_eq!(value("Restart"), "always");
+    assert_eq!(value("StartLimitIntervalSec"), "0");
+    assert_eq!(value("KillMode"), "control-group");
+}
+
+/// The kill tests stand in for systemd with these very numbers.
+#[test]
+fn the_kill_tests_use_the_times_of_the_unit() {
+    for (key, name) in [("WatchdogSec", "WATCHDOG"), ("RestartSec", "RESTART")] {
+        let ms = value(key).strip_suffix("ms").unwrap();
+        let line = format!("const {name}: Duration = Duration::from_millis({ms});");
+        assert!(KILLS.contains(&line), "{line}");
+    }
+}
+
+#[test]
+fn it_has_a_user_of_its_own_and_its_groups_are_made() {
+    let user = format!("u {} ", value("User"));
+    assert!(USERS.lines().any(|line| line.starts_with(&user)), "{user}");
+    for group in [value("Group"), value("SupplementaryGroups")] {
+        let group = format!("g {group} ");
+        assert!(
+            USERS.lines().any(|line| line.starts_with(&group)),
+            "{group}"
+        );
+    }
+    let door = format!("--allow-group {}", value("Group"));
+    assert!(value("ExecStart").ends_with(&door));
+    assert_eq!(value("CapabilityBoundingSet"), "");
+    assert_eq!(value("NoNewPrivileges"), "yes");
+}
+
+#[test]
+fn systemd_finds_it_hardened() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/doorstation-relay.service");
+    let analyze = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=10"])
+        .arg(&unit)
+        .output();
+    let Ok(output) = analyze else {
+        println!("skipped: systemd-analyze is not here");
+        return;
+    };
+    let verdict = String::from_utf8_lossy(&output.stdout).into_owned();
+    let verdict = verdict
+        .lines()
+        .find(|line| line.contains("Overall exposure level"));
+    let verdict = verdict.expect("a verdict");
+    println!("{verdict}");
+    assert!(output.status.success(), "more than 1.0");
+}
