@@ -4,9 +4,11 @@ use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use doorstation::door::operator;
 use doorstation::report::terminal::{self, Look};
 use doorstation::{board, config, demo, hands_on, telemetry};
 
@@ -35,7 +37,8 @@ Examples:
   doorstation run --config FILE          the door station
   doorstation board show pi4             what is wired where
   doorstation leds test                  light each light in turn
-  doorstation buttons watch              what the contacts do, and how they bounce";
+  doorstation buttons watch              what the contacts do, and how they bounce
+  doorstation door open                  open the door once, through the relay guardian";
 
 #[derive(Subcommand)]
 enum Command {
@@ -63,6 +66,30 @@ enum Command {
     /// Try the panel's buttons and sensors; the station must not run.
     #[command(subcommand)]
     Buttons(ButtonsCommand),
+    /// Open the door by hand, through the relay guardian.
+    #[command(subcommand)]
+    Door(DoorCommand),
+}
+
+#[derive(Subcommand)]
+enum DoorCommand {
+    /// Print the relay's line of a configuration, for /etc/doorstation/relay.env.
+    Line {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// Open the door once and wait until it is shut again.
+    Open {
+        /// For how long, at most 10.
+        #[arg(long, value_name = "N", default_value = "5",
+              value_parser = clap::value_parser!(u64).range(1..=10))]
+        seconds: u64,
+
+        /// Where the relay guardian listens.
+        #[arg(long, value_name = "PATH", default_value = operator::SOCKET)]
+        socket: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -147,6 +174,16 @@ fn main() -> ExitCode {
             Ok(checked) => outcome(in_runtime(hands_on::watch_buttons(checked.panel, seconds))),
             Err(faults) => refuse(&faults),
         },
+        Command::Door(DoorCommand::Open { seconds, socket }) => {
+            outcome(open_door(&socket, Duration::from_secs(seconds)))
+        }
+        Command::Door(DoorCommand::Line { config: file }) => match config::load(&file) {
+            Ok(checked) => match board::table::relay_env(&checked.panel.settings.wiring) {
+                Some(line) => say(&line),
+                None => refuse(&"the configuration has no relay on a GPIO chip"),
+            },
+            Err(faults) => refuse(&faults),
+        },
         Command::Run { config: file, json } => {
             let checked = match config::load(&file) {
                 Ok(checked) => checked,
@@ -172,6 +209,12 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+fn open_door(socket: &Path, length: Duration) -> anyhow::Result<()> {
+    let on = operator::open(socket, length, || eprintln!("the door is open"))?;
+    eprintln!("the door is shut again after {:.1} s", on.as_secs_f64());
+    Ok(())
 }
 
 fn check(file: &Path) -> ExitCode {

@@ -195,3 +195,35 @@ fn aligned(rows: &[Vec<String>]) -> String {
     }
     text
 }
+
+/// The relay's line for the guardian's unit, as `/etc/doorstation/relay.env` takes it;
+/// `None` without a relay on a GPIO chip.
+pub fn relay_env(wiring: &Wiring) -> Option<String> {
+    let relay = wiring.relay?;
+    let polarity = match relay.active {
+        Active::Low => ":active-low",
+        Active::High => "",
+    };
+    let line = |label: &String| format!("RELAY_LINE=gpio:{label}:{}{polarity}\n", relay.pin);
+    let (first, others) = wiring.chips.split_first()?;
+    let others = others.iter().map(|label| format!("# or: {}", line(label)));
+    Some(others.fold(line(first), |text, other| text + &other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guardian_is_told_its_line() {
+        let mut wiring = Wiring {
+            chips: vec!["a".into(), "b".into()],
+            ..Wiring::default()
+        };
+        assert_eq!(relay_env(&wiring), None);
+        let active = Active::Low;
+        wiring.relay = Some(Output { pin: 26, active });
+        let text = "RELAY_LINE=gpio:a:26:active-low\n# or: RELAY_LINE=gpio:b:26:active-low\n";
+        assert_eq!(relay_env(&wiring).as_deref(), Some(text));
+    }
+}

@@ -10,6 +10,7 @@
 //! * [`guardian`] decides: pure. [`message`] is what is said over the socket.
 //! * [`holder`] is the only process that has the relay's line; [`watcher`] starts it
 //!   and kills it when it hangs. Each ends the pulse when the other is silent.
+//! * [`operator`] is its client for `doorstation door open`.
 //!
 //! * [`client`] is the station's side; [`sim`] a guardian for a station without a relay.
 //!
@@ -21,6 +22,7 @@ pub mod holder;
 pub mod line;
 mod lock;
 pub mod message;
+pub mod operator;
 mod peer;
 pub mod sim;
 pub mod watcher;
