@@ -12,11 +12,11 @@ const KILLS: &str = include_str!("relay_kill/lane.rs");
 /// The last value of a key: of several, systemd takes that.
 fn value(key: &str) -> &'static str {
     let lines = UNIT.lines().filter_map(|line| line.split_once('='));
-    let found = lines
+    let mut found = lines
         .filter(|(name, _)| *name == key)
         .map(|(_, value)| value);
     found
-        .last()
+        .next_back()
         .unwrap_or_else(|| panic!("the unit has no {key}"))
 }
 
