@@ -210,6 +210,9 @@ fn describe(event: &Event) -> String {
         Event::Moment { call, name, took } => format!("{name} {call} {took:?}"),
         Event::Figures { call, figures } => format!("figures {call} {:?}", figures.0),
         Event::Over { call, talked, .. } => format!("over {call} talked {talked:?}"),
+        Event::Summary { call, summary } => {
+            format!("summary {call} {:?}", summary.essence().collect::<Vec<_>>())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use tracing::{debug, info, warn};
 
-use crate::call::{Attempt, Connection, DoorNews, Event};
+use crate::call::{Attempt, CallId, Connection, DoorNews, Event, Summary};
 
 /// Writes `event` to the log.
 pub fn tell(event: &Event) {
@@ -66,6 +66,7 @@ pub fn tell(event: &Event) {
             reason,
             "the call is over"
         ),
+        Event::Summary { call, summary } => tell_summary(call, summary),
     }
 }
 
@@ -112,4 +113,39 @@ fn audit(news: &DoorNews) {
 
 fn who(attempt: &Attempt) -> Option<&str> {
     attempt.who.as_ref().map(|who| who.as_str())
+}
+
+/// One line, whatever the call was like.
+fn tell_summary(call: &CallId, summary: &Summary) {
+    let figure = |name| summary.figure(name).map(tenths);
+    let moment = |name| summary.moment_ms(name).map(tenths);
+    info!(
+        call_id = %call,
+        direction = summary.direction.name(),
+        talked_s = summary.talked.map(|talked| talked.as_secs()),
+        code = summary.code,
+        press_to_ring_ms = moment("press_to_ringing"),
+        answer_to_first_picture_ms = moment("answer_to_first_picture_sent"),
+        answer_to_first_sound_ms = moment("answer_to_first_sound"),
+        frames_per_s_p50 = figure("frames_per_s_p50"),
+        frames_per_s_p05 = figure("frames_per_s_p05"),
+        freezes = figure("freezes"),
+        round_trip_ms_p50 = figure("round_trip_ms_p50"),
+        round_trip_ms_p95 = figure("round_trip_ms_p95"),
+        loss_percent_p50 = figure("loss_percent_p50"),
+        loss_percent_p95 = figure("loss_percent_p95"),
+        jitter_buffer_ms_p50 = figure("jitter_buffer_ms_p50"),
+        jitter_buffer_ms_p95 = figure("jitter_buffer_ms_p95"),
+        echo_loss_db_p50 = figure("echo_loss_db_p50"),
+        echo_loss_db_p05 = figure("echo_loss_db_p05"),
+        encode_ms_p50 = figure("encode_ms_p50"),
+        encode_ms_p95 = figure("encode_ms_p95"),
+        cpu_percent_p50 = figure("cpu_percent_p50"),
+        cpu_percent_p95 = figure("cpu_percent_p95"),
+        "the call in figures"
+    );
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }

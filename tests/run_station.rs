@@ -106,6 +106,15 @@ async fn the_bell_of_a_configured_station_rings_through_its_account() -> Result<
         .await?;
     ensure!(over.value["peer"] == DOOR, "{}", over.value);
     ensure!(over.value["talked_ms"].is_number(), "{}", over.value);
+    let summary = station
+        .wait("the summary", |event| event["event"] == "call:summary")
+        .await?;
+    ensure!(summary.value["talked_ms"] == over.value["talked_ms"]);
+    ensure!(
+        summary.value["moments"]["press_to_ringing"].is_number(),
+        "{}",
+        summary.value
+    );
     station.stop().await?;
     door.stop().await
 }

@@ -3,15 +3,17 @@
 //! The stages themselves are in `calling` (ours, unanswered) and `talking`;
 //! an incoming call that nobody has answered yet is small enough to live here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use super::calling::Calling;
 use super::door::{Party, Standing};
+use super::summary::{Summary, Unsettled};
 use super::talking::Talking;
 use super::timer::Timers;
 use super::{
-    AccountId, Address, CallId, CallView, Connection, Direction, Event, Failure, Incoming,
+    AccountId, Address, CallId, CallView, Connection, Direction, Event, Failure, Figures, Incoming,
     LastCall, LegId, Make, Media, MediaOrder, Output, Record, Sdp, Settings, Signal, SignalOrder,
     State, Target, Timer, Wish,
 };
@@ -68,7 +70,10 @@ pub(super) struct Call {
     pub(super) target: Option<Target>,
     pub(super) timers: Timers,
     pub(super) stage: Stage,
-    moments: BTreeSet<&'static str>,
+    /// How long each step took.
+    moments: BTreeMap<&'static str, Duration>,
+    /// The leg that was answered, once the call is over.
+    talked_with: Option<LegId>,
 }
 
 /// Each stage with just its own data.
@@ -102,7 +107,8 @@ impl Call {
             target: None,
             timers: Timers::default(),
             stage: Stage::Calling(Calling::new(id, make.plan)),
-            moments: BTreeSet::new(),
+            moments: BTreeMap::new(),
+            talked_with: None,
         };
         call.next_step(cx);
         call
@@ -147,7 +153,8 @@ impl Call {
             target: Some(target),
             timers,
             stage: Stage::Alerting { leg, offer },
-            moments: BTreeSet::new(),
+            moments: BTreeMap::new(),
+            talked_with: None,
         }
     }
 
@@ -187,6 +194,26 @@ impl Call {
             code: code.clone(),
             reason: reason.clone(),
             answered: self.record.started.is_some(),
+        })
+    }
+
+    /// The summary of a call that is over, without figures yet.
+    pub(super) fn unsettled(&self) -> Option<Unsettled> {
+        let Stage::Over { code, .. } = &self.stage else {
+            return None;
+        };
+        let Record { started, ended, .. } = self.record;
+        let talked = started.zip(ended);
+        Some(Unsettled {
+            call: self.record.id.clone(),
+            talked_with: self.talked_with.clone(),
+            summary: Summary {
+                direction: self.record.direction,
+                talked: talked.map(|(from, to)| to.saturating_duration_since(from)),
+                code: code.clone(),
+                moments: self.moments.clone(),
+                figures: Figures::default(),
+            },
         })
     }
 
@@ -314,6 +341,9 @@ impl Call {
         self.timers.stop_all();
         self.record.ended = Some(cx.now);
         self.set_state(state, Some(code), Some(reason), cx);
+        if let Stage::Talking(talking) = &self.stage {
+            self.talked_with = Some(talking.leg.clone());
+        }
         self.stage = Stage::Over {
             code: code.to_owned(),
             reason: reason.to_owned(),
@@ -367,11 +397,12 @@ impl Call {
 
     /// Tells how long a step took, the first time that it is reached.
     pub(super) fn moment(&mut self, name: &'static str, since: Instant, cx: &mut Cx<'_>) {
-        if self.moments.insert(name) {
+        if let Entry::Vacant(vacant) = self.moments.entry(name) {
+            let took = *vacant.insert(cx.now.saturating_duration_since(since));
             cx.event(Event::Moment {
                 call: self.record.id.clone(),
                 name,
-                took: cx.now.saturating_duration_since(since),
+                took,
             });
         }
     }

@@ -32,6 +32,7 @@ mod input;
 mod output;
 mod policy;
 mod state;
+mod summary;
 mod talking;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use active::{Call, Cx};
 use door::{Door, Party, Standing};
+use summary::Unsettled;
 
 pub use digits::{Digit, Digits};
 pub use door::{
@@ -55,6 +57,7 @@ pub use input::{
 };
 pub use output::{Event, Flow, MediaOrder, Output, SignalOrder};
 pub use state::{Direction, Record, State};
+pub use summary::Summary;
 pub use timer::Timer;
 pub use view::{CallView, LastCall, View};
 
@@ -112,6 +115,8 @@ pub struct Calls {
     door: Door,
     /// Legs that were told to close and whose figures are still to come.
     closing: BTreeMap<LegId, CallId>,
+    /// Calls that are over, until the last of their figures came.
+    unsettled: Vec<Unsettled>,
     history: VecDeque<Record>,
 }
 
@@ -126,6 +131,7 @@ impl Calls {
             view: View::default(),
             current: None,
             closing: BTreeMap::new(),
+            unsettled: Vec::new(),
             history: VecDeque::new(),
         }
     }
@@ -173,6 +179,7 @@ impl Calls {
                 });
             }
         }
+        self.sum_up(&mut out);
         out
     }
 
@@ -356,8 +363,19 @@ impl Calls {
 
     fn figures(&mut self, leg: &LegId, figures: Figures, out: &mut Vec<Output>) {
         if let Some(call) = self.closing.remove(leg) {
+            for unsettled in self.unsettled.iter_mut().filter(|u| u.call == call) {
+                unsettled.take(leg, &figures);
+            }
             out.push(Output::Event(Event::Figures { call, figures }));
         }
+    }
+
+    /// Tells the summary of each call of which nothing more is to come.
+    fn sum_up(&mut self, out: &mut Vec<Output>) {
+        let closing = &self.closing;
+        let settled = |u: &mut Unsettled| !closing.values().any(|call| *call == u.call);
+        let settled = self.unsettled.extract_if(.., settled);
+        out.extend(settled.map(|u| Output::Event(u.into_event())));
     }
 
     fn begin(
@@ -418,6 +436,7 @@ impl Calls {
             self.closing.pop_first();
         }
         let Some(over) = over else { return };
+        self.unsettled.extend(call.unsettled());
         self.view.last = Some(over);
         if self.history.len() == HISTORY {
             self.history.pop_front();

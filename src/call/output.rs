@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Address, CallId, Device, Digit, Digits, Direction, DoorNews, DoorOrder, Failure, Figures,
-    LegId, Parameter, Refused, Sdp, State, Target, Wish,
+    LegId, Parameter, Refused, Sdp, State, Summary, Target, Wish,
 };
 
 /// One order or piece of news.
@@ -161,7 +161,7 @@ pub enum Event {
         /// The values.
         figures: Figures,
     },
-    /// The call is over: its record, for the log's summary line.
+    /// The call is over: its record.
     Over {
         /// Which call.
         call: CallId,
@@ -175,5 +175,13 @@ pub enum Event {
         code: String,
         /// A sentence.
         reason: String,
+    },
+    /// The last word on a call, once for each: after [`Event::Over`], and after the
+    /// figures of every leg.
+    Summary {
+        /// Which call.
+        call: CallId,
+        /// How it was.
+        summary: Summary,
     },
 }

@@ -12,6 +12,7 @@ mod incoming;
 mod mid_call;
 mod properties;
 mod ring_plan;
+mod summary;
 
 const ALICE: &str = "alice@demo.local";
 const BOB: &str = "bob@demo.local";

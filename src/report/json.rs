@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Format, Light, News, Ready, Told, device_name, tone_name};
-use crate::call::{Connection, Event};
+use crate::call::{CallId, Connection, Event, Summary};
 
 mod door;
 
@@ -130,6 +130,16 @@ enum Body<'a> {
         talked_ms: Option<f64>,
         code: &'a str,
         reason: &'a str,
+    },
+    #[serde(rename = "call:summary")]
+    Summary {
+        call_id: &'a str,
+        direction: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        talked_ms: Option<f64>,
+        code: &'a str,
+        moments: BTreeMap<&'static str, f64>,
+        figures: BTreeMap<&'static str, f64>,
     },
     #[serde(rename = "led")]
     Led {
@@ -260,6 +270,21 @@ fn of_event(event: &Event) -> Body<'_> {
             code,
             reason,
         },
+        Event::Summary { call, summary } => of_summary(call, summary),
+    }
+}
+
+fn of_summary<'a>(call: &'a CallId, summary: &'a Summary) -> Body<'a> {
+    let moments = summary.moments.iter();
+    Body::Summary {
+        call_id: call.as_str(),
+        direction: summary.direction.name(),
+        talked_ms: summary.talked.map(round_ms),
+        code: &summary.code,
+        moments: moments
+            .map(|(name, took)| (*name, round_ms(*took)))
+            .collect(),
+        figures: summary.essence().collect(),
     }
 }
 

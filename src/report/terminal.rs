@@ -10,6 +10,7 @@
 //! control sequences. Text from outside is stripped of control characters: a
 //! display name must not steer the terminal.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -280,6 +281,13 @@ fn sentence(event: &Event) -> Option<String> {
             ),
             None => format!("call with {peer} over, nobody talked: {reason} ({code})"),
         },
+        Event::Summary { summary, .. } => {
+            let figures = summary.essence().collect::<BTreeMap<_, _>>();
+            if figures.is_empty() {
+                return None;
+            }
+            format!("summary: {}", figures_text(&Figures(figures)))
+        }
     })
 }
 

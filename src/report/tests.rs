@@ -12,7 +12,7 @@ use super::terminal::{Settings, Terminal};
 use super::{Format, Light, News, Ready, Report, Told, User};
 use crate::call::{
     AccountId, Address, CallId, CallView, Connection, Device, Direction, Event, Failure, Figures,
-    State, View,
+    State, Summary, View,
 };
 use crate::media::Tone;
 use crate::secret::Secret;
@@ -101,6 +101,13 @@ fn every_event_has_its_json_line() {
         (
             over(Some(Duration::from_secs(3))),
             r#"{"event":"call:over","call_id":"c1","direction":"outgoing","peer":"alice@demo.local","talked_ms":3000.0,"code":"200","reason":"Call Ended""#,
+        ),
+        (
+            News::Event(Event::Summary {
+                call: call(),
+                summary: summary(),
+            }),
+            r#"{"event":"call:summary","call_id":"c1","direction":"outgoing","talked_ms":61000.0,"code":"200","moments":{"press_to_ringing":80.5},"figures":{"freezes":1.0,"loss_percent_p95":2.5}"#,
         ),
         (
             News::Light(light()),
@@ -362,6 +369,22 @@ fn over(talked: Option<Duration>) -> News {
         code: "200".into(),
         reason: "Call Ended".into(),
     })
+}
+
+/// With a figure that is too fine for a line.
+fn summary() -> Summary {
+    let figures = [
+        ("freezes", 1.0),
+        ("loss_percent_p95", 2.5),
+        ("video_bytes_sent", 9e6),
+    ];
+    Summary {
+        direction: Direction::Outgoing,
+        talked: Some(Duration::from_secs(61)),
+        code: "200".into(),
+        moments: [("press_to_ringing", Duration::from_micros(80_500))].into(),
+        figures: Figures(figures.into()),
+    }
 }
 
 fn ringing(direction: Direction) -> CallView {

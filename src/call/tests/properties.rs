@@ -133,6 +133,41 @@ proptest! {
         prop_assert!(open.values().all(|open| !open));
     }
 
+    /// Every call that is over is summed up once, after its last figures.
+    #[test]
+    fn every_call_is_summed_up_once(
+        steps in prop::collection::vec((any_input(), 0..20_000u64), 0..60)
+    ) {
+        let mut bench = planned();
+        for (input, pause) in steps {
+            bench.feed(input);
+            bench.wait(Duration::from_millis(pause));
+        }
+        bench.feed(Input::Shutdown);
+        let owed: Vec<LegId> = bench.calls.closing.keys().cloned().collect();
+        for leg in owed {
+            bench.media(&leg, Media::Figures(Figures::default()));
+        }
+        prop_assert!(bench.calls.is_settled());
+        let (mut over, mut summed) = (Vec::new(), Vec::new());
+        for output in &bench.out {
+            match output {
+                Output::Event(Event::Over { call, .. }) => over.push(call.clone()),
+                Output::Event(Event::Summary { call, .. }) => {
+                    prop_assert!(over.contains(call));
+                    summed.push(call.clone());
+                }
+                Output::Event(Event::Figures { call, .. }) => {
+                    prop_assert!(!summed.contains(call));
+                }
+                Output::Event(_) | Output::Signal(..) | Output::Media(..) => {}
+            }
+        }
+        over.sort();
+        summed.sort();
+        prop_assert_eq!(over, summed);
+    }
+
     /// State changes of one call form a chain and nothing follows its end.
     #[test]
     fn state_changes_form_a_chain(
