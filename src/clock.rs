@@ -42,6 +42,15 @@ pub fn at_monotonic(ns: u64) -> Instant {
     now.checked_sub(age).unwrap_or(now)
 }
 
+/// Processor time of this process so far, all threads together.
+pub fn cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(used.tv_sec).unwrap_or(0),
+        u32::try_from(used.tv_nsec).unwrap_or(0),
+    )
+}
+
 /// Milliseconds since the Unix epoch, as the wire protocol's `time` wants them.
 pub fn wall_ms() -> u64 {
     wall()

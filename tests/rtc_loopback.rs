@@ -40,10 +40,20 @@ async fn sound_flows_both_ways_and_the_picture_one_way() {
     let mut call = call(&BOTH).await;
     let page = call.page.voices.clone();
     eventually("a second of sound", || page.heard().audible >= 50).await;
+    let live = call.door.live.clone();
+    let of_leg = |name| Some(*live.borrow().get(&call.leg)?.0.get(name)?);
+    eventually("a sample", || of_leg("frames_per_s").is_some()).await;
 
     let door = call.door.close(&call.leg).await;
     let page = call.page.close(&call.leg).await;
     println!("door {door:#?}\npage {page:#?}");
+    assert!(live.borrow().is_empty(), "a closed leg is not live");
+    assert!(door["frames_per_s_p50"] > 0.0);
+    assert!(door["cpu_percent_p95"] > 0.0);
+    assert!(
+        !page.contains_key("frames_per_s_p50"),
+        "the page sends no picture"
+    );
     assert!(door["audio_packets_sent"] >= 50.0);
     assert!(door["video_frames_sent"] >= 20.0);
     assert!(door["video_key_frames_sent"] >= 1.0);

@@ -4,10 +4,11 @@
 //! [`Voices`]. What happens to a leg goes to the station's inbox as
 //! [`Input::Media`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -26,11 +27,18 @@ const ORDERS: usize = 16;
 /// told once, and digits, of which those that find no room are dropped.
 const NOTICES: usize = 16;
 
+/// How often a leg is sampled, for the summary of its call.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// The latest values of each connected leg, a second old at most, by name.
+pub type Live = BTreeMap<LegId, Figures>;
+
 /// Runs the legs' media.
 pub struct Engine {
     context: Arc<Context>,
     inbox: mpsc::Sender<Input>,
     legs: HashMap<LegId, Handle>,
+    live: watch::Sender<Live>,
 }
 
 /// How the engine reaches a leg's task.
@@ -71,7 +79,13 @@ impl Engine {
             }),
             inbox,
             legs: HashMap::new(),
+            live: watch::Sender::default(),
         }
+    }
+
+    /// What is measured while calls are up.
+    pub fn live(&self) -> watch::Receiver<Live> {
+        self.live.subscribe()
     }
 
     /// A counter of this engine's sessions, for tests and metrics.
@@ -134,6 +148,7 @@ impl Engine {
             id,
             inbox: self.inbox.clone(),
             close: close.clone(),
+            live: self.live.clone(),
         };
         self.context
             .tasks
@@ -151,6 +166,7 @@ struct LegTask {
     leg: Leg,
     inbox: mpsc::Sender<Input>,
     close: CancellationToken,
+    live: watch::Sender<Live>,
 }
 
 impl LegTask {
@@ -160,9 +176,12 @@ impl LegTask {
         mut notices: mpsc::Receiver<Notice>,
     ) {
         let close = self.close.clone();
+        let mut sample = tokio::time::interval(SAMPLE);
+        sample.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = close.cancelled() => break,
+                _ = sample.tick() => self.sample(),
                 order = orders.recv() => match order {
                     Some(order) => {
                         close.run_until_cancelled(self.carry_out(order)).await;
@@ -176,8 +195,19 @@ impl LegTask {
                 }
             }
         }
+        self.live
+            .send_if_modified(|live| live.remove(&self.id).is_some());
         let figures = self.leg.close().await;
         tell(&self.inbox, &self.id, Media::Figures(figures)).await;
+    }
+
+    fn sample(&mut self) {
+        let values = self.leg.sample();
+        if !values.is_empty() {
+            self.live.send_modify(|live| {
+                live.insert(self.id.clone(), Figures(values));
+            });
+        }
     }
 
     async fn carry_out(&mut self, order: MediaOrder) {

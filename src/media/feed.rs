@@ -50,6 +50,29 @@ pub trait Pictures: Send + Sync {
     /// Asks the encoder of `codec` to make its next picture a key frame. Callers
     /// limit the rate; without a running encoder nothing happens.
     fn request_key_frame(&self, codec: VideoCodec);
+
+    /// What its encoder did so far; `None` where that is not measured.
+    fn encoded(&self, _codec: VideoCodec) -> Option<Encoded> {
+        None
+    }
+}
+
+/// What an encoder did since it was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Pictures that came out.
+    pub pictures: u64,
+    /// How long they were in it, together.
+    pub took: Duration,
+}
+
+impl Encoded {
+    /// Milliseconds a picture since `before`; `None` without a picture.
+    pub fn mean_since(self, before: Self) -> Option<f64> {
+        let pictures = self.pictures.checked_sub(before.pictures)?;
+        let took = self.took.saturating_sub(before.took);
+        (pictures > 0).then(|| took.as_secs_f64() * 1e3 / pictures as f64)
+    }
 }
 
 /// A follower's share in the encoder that it follows. It ends when it is dropped.
@@ -116,8 +139,22 @@ pub trait Voices: Send + Sync {
     /// is so; what is not told for some seconds is over.
     fn lost(&self, _share: f32) {}
 
+    /// How the sound stands now.
+    fn gauge(&self) -> SoundGauge {
+        SoundGauge::default()
+    }
+
     /// Plays a tone at the speaker until told otherwise; `None` is silence.
     fn play(&self, tone: Option<Tone>);
+}
+
+/// How the sound stands; `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SoundGauge {
+    /// Depth of the latest voice's jitter buffer, ms.
+    pub depth_ms: Option<f64>,
+    /// By how much the echo control lowers the echo, dB.
+    pub echo_loss_db: Option<f64>,
 }
 
 /// One far end at the door's speaker. It ends when it is dropped.

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod feed;
 pub mod gst;
 mod rtc;
+mod series;
 pub mod sim;
 pub mod sound;
 mod worker;

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorstation::call::{Flow, Input, LegId, Media, MediaOrder, Sdp, Wish};
-use doorstation::media::engine::{Engine, Gauge, Settings};
+use doorstation::media::engine::{Engine, Gauge, Live, Settings};
 use doorstation::media::feed::{Pictures, Voices};
 use doorstation::media::sim::{SimPictures, SimVoices};
 use doorstation::media::{Order, VideoCodec};
 use doorstation::tasks::Tasks;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Longer than any step takes on a slow machine; waits end at the event.
 pub const GENEROUS: Duration = Duration::from_secs(60);
@@ -45,6 +45,7 @@ pub struct Station {
     pub pictures: Arc<SimPictures>,
     pub voices: Arc<SimVoices>,
     pub gauge: Gauge,
+    pub live: watch::Receiver<Live>,
     pub tasks: Tasks,
     orders: mpsc::Sender<Order>,
     inbox: mpsc::Receiver<Input>,
@@ -90,12 +91,14 @@ impl Station {
         let speech = speak(voices.clone(), &tasks);
         let engine = Engine::new(settings, camera, speech, inbox_tx, tasks.clone());
         let gauge = engine.gauge();
+        let live = engine.live();
         let (orders, orders_rx) = mpsc::channel(16);
         tasks.spawn_draining("engine", engine.run(orders_rx));
         Self {
             pictures,
             voices,
             gauge,
+            live,
             tasks,
             orders,
             inbox,

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -31,7 +31,7 @@ use self::pipeline::Branch;
 use self::quality::Chooser;
 use super::budget::Budget;
 use super::device::DeviceNews;
-use super::feed::{PictureFeed, Pictures, Share, VideoFrame};
+use super::feed::{Encoded, PictureFeed, Pictures, Share, VideoFrame};
 use super::{VideoCodec, worker};
 use crate::call::{Device, Input};
 use crate::clock;
@@ -316,6 +316,14 @@ impl Pictures for Camera {
         {
             branch.request_key_frame();
         }
+    }
+
+    fn encoded(&self, codec: VideoCodec) -> Option<Encoded> {
+        let track = self.inner.track(codec)?;
+        Some(Encoded {
+            pictures: track.encoded_out.load(Relaxed),
+            took: Duration::from_nanos(track.encoding.load(Relaxed)),
+        })
     }
 }
 

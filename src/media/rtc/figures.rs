@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     packets_resent: AtomicU64,
     pictures: AtomicU64,
     key_pictures: AtomicU64,
+    freezes: AtomicU64,
     requests: AtomicU64,
     /// Bits a second, the latest.
     target: AtomicU64,
@@ -65,6 +66,16 @@ impl Counters {
         add(&self.key_pictures, usize::from(key));
     }
 
+    /// The picture before stood still for too long.
+    pub(crate) fn froze(&self) {
+        add(&self.freezes, 1);
+    }
+
+    /// Pictures that left so far.
+    pub(crate) fn pictures(&self) -> f64 {
+        read(&self.pictures)
+    }
+
     /// The far end asked for a key frame.
     pub(crate) fn requested(&self, times: usize) {
         add(&self.requests, times);
@@ -102,6 +113,12 @@ impl Counters {
         self.round_trip_us.store(us, Ordering::Relaxed);
     }
 
+    /// The latest round trip, ms; `None` before the first report.
+    pub(crate) fn round_trip_ms(&self) -> Option<f64> {
+        let us = read(&self.round_trip_us);
+        (us > 0.0).then_some(us / 1000.0)
+    }
+
     /// Adds what was counted to `values`. Bytes are of RTP payload.
     pub(crate) fn collect(&self, medium: Medium, values: &mut Values) {
         let names = match medium {
@@ -116,14 +133,12 @@ impl Counters {
         values.insert(names.lost, read(&self.lost));
         let jitter = read(&self.jitter) * 1000.0 / f64::from(medium.clock());
         values.insert(names.jitter_ms, jitter);
-        let round_trip_us = read(&self.round_trip_us);
-        if round_trip_us > 0.0 {
-            values.insert(names.round_trip_ms, round_trip_us / 1000.0);
-        }
+        values.extend(self.round_trip_ms().map(|ms| (names.round_trip_ms, ms)));
         if medium == Medium::Video {
             values.insert("video_packets_resent", read(&self.packets_resent));
             values.insert("video_frames_sent", read(&self.pictures));
             values.insert("video_key_frames_sent", read(&self.key_pictures));
+            values.insert("freezes", read(&self.freezes));
             values.insert("video_key_frame_requests", read(&self.requests));
             values.insert("video_target_bits", read(&self.target));
         }

@@ -11,6 +11,8 @@ use super::figures::Values;
 use super::line::{self, Line, opposite_setup};
 use super::path::Surveyor;
 use super::plan::{Plan, Policy};
+use super::reading;
+use super::sampler::Sampler;
 use super::sdp::split::{Kind, session_text};
 use super::sdp::wire::{self, Shown};
 use super::sdp::{Description, Direction, SdpError, Section};
@@ -53,6 +55,7 @@ pub(crate) struct Leg {
     /// When the latest search for another way began.
     looked: Option<Instant>,
     values: Values,
+    sampler: Sampler,
 }
 
 impl Leg {
@@ -81,6 +84,7 @@ impl Leg {
             told_closed: false,
             looked: None,
             values: Values::new(),
+            sampler: Sampler::default(),
         }
     }
 
@@ -476,12 +480,24 @@ impl Leg {
         session.close().await;
     }
 
+    /// To be called once a second: samples how things stand, and gives the latest
+    /// values; none before the leg is connected.
+    pub(crate) fn sample(&mut self) -> Values {
+        if !self.told_connected {
+            return Values::new();
+        }
+        let flow = *self.flow.borrow();
+        self.sampler
+            .take(reading::now(&self.context, &self.lines, flow))
+    }
+
     /// Closes every session and tells what was measured.
     pub(crate) async fn close(mut self) -> Figures {
         let sessions: Vec<Session> = self.lines.iter_mut().filter_map(Line::reject).collect();
         for session in sessions {
             self.retire(session).await;
         }
+        self.sampler.collect(&mut self.values);
         Figures(self.values)
     }
 }

@@ -20,6 +20,7 @@ use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
+use super::pace::Pace;
 use super::path::Path;
 use super::watcher::Notice;
 use crate::call::{Digits, Flow};
@@ -193,6 +194,7 @@ async fn send_picture(out: Out, pictures: Arc<dyn Pictures>, asked: watch::Recei
         asked,
         path: out.path,
         requested: None,
+        pace: Pace::default(),
     };
     let mut gate = Gate {
         negotiated: out.negotiated,
@@ -231,6 +233,7 @@ struct PictureStream {
     path: watch::Receiver<Path>,
     /// When we last asked the encoder.
     requested: Option<Instant>,
+    pace: Pace,
 }
 
 impl PictureStream {
@@ -257,6 +260,8 @@ impl PictureStream {
         // A request that came too soon after the last one is kept until then.
         let mut owed = false;
         self.asked.mark_unchanged();
+        // A pause that was meant, such as a hold, is no freeze.
+        self.pace = Pace::default();
         let mut returns = self.afford(&feed);
         loop {
             let due = self
@@ -350,6 +355,9 @@ impl PictureStream {
             }
         }
         self.writer.counters.picture(frame.key);
+        if self.pace.picture(clock::now()) {
+            self.writer.counters.froze();
+        }
         true
     }
 }

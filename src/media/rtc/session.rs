@@ -163,6 +163,13 @@ impl Session {
         self.transport.clone()
     }
 
+    /// Pictures are to be sent, in this codec.
+    pub(crate) fn picture(&self) -> Option<VideoCodec> {
+        let negotiated = self.negotiated.borrow();
+        let sending = negotiated.filter(|negotiated| negotiated.sending)?;
+        sending.picture
+    }
+
     pub(crate) fn sender(&self) -> Arc<dyn RtpSender> {
         Arc::clone(&self.sender)
     }

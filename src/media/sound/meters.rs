@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::RATE;
 use super::echo::supervisor::Report;
+use crate::media::feed::SoundGauge;
 
 /// See the names in [`Meters::figures`].
 #[derive(Debug, Default)]
@@ -97,6 +98,17 @@ impl Meters {
             .store(level(report.microphone_dbfs), Relaxed);
         self.speaker_level
             .store(level(report.speaker_dbfs), Relaxed);
+    }
+
+    /// What the summary of a call wants to know now.
+    pub(super) fn gauge(&self) -> SoundGauge {
+        let count = |counter: &AtomicU64| counter.load(Relaxed) as f64;
+        let some = |counter: &AtomicU64| counter.load(Relaxed) > 0;
+        let loss = f64::from_bits(self.echo_loss.load(Relaxed));
+        SoundGauge {
+            depth_ms: some(&self.voice_packets).then(|| count(&self.depth) / 1000.0),
+            echo_loss_db: some(&self.echo_blocks).then_some(loss),
+        }
     }
 
     /// Everything by name; names end in their unit, plain ones are counts.

@@ -51,7 +51,7 @@ use self::packets::Packets;
 use self::playback::{Desk, Speaker};
 use self::voice::VoiceEnd;
 use super::device::DeviceNews;
-use super::feed::{SoundPacket, Voice, Voices};
+use super::feed::{SoundGauge, SoundPacket, Voice, Voices};
 use super::{Tone, worker};
 use crate::call::{Device, Input};
 use crate::clock;
@@ -197,6 +197,10 @@ impl Sound {
 impl Voices for Sound {
     fn play(&self, tone: Option<Tone>) {
         self.desk.order(tone);
+    }
+
+    fn gauge(&self) -> SoundGauge {
+        self.meters.gauge()
     }
 
     fn lost(&self, share: f32) {
