@@ -11,6 +11,7 @@ use doorstation::call::{Device, Input};
 use doorstation::clock;
 use doorstation::media::VideoCodec;
 use doorstation::media::feed::{PictureFeed, Pictures, VideoFrame};
+use doorstation::media::gst::trial::{Conduct, Switch};
 use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value, read_clock};
 use doorstation::tasks::Tasks;
 use gstreamer as gst;
@@ -297,9 +298,13 @@ async fn a_missing_file_is_a_fault_until_it_appears_and_then_plays_in_a_loop() {
     assert_eq!(rig.next_news().await, Input::Device(Device::Camera, None));
     // The file lasts a second: 70 pictures are two loops and a bit.
     let mut latest = Duration::ZERO;
-    for count in 0..70 {
+    // What is left of the card, which was shown until now.
+    let mut frame = next(&mut feed).await;
+    while !(frame.key && vp8_size(&frame) == (1280, 720)) {
+        frame = next(&mut feed).await;
+    }
+    for _ in 0..70 {
         let frame = next(&mut feed).await;
-        assert!(count > 0 || frame.key, "the first is a key frame");
         assert!(frame.pts > latest, "time goes on over the loop");
         latest = frame.pts;
     }
@@ -319,6 +324,59 @@ async fn a_file_that_is_no_video_is_a_fault() {
     println!("{reason}");
     assert!(reason.contains("notes.txt"));
     rig.stop().await;
+}
+
+/// A camera that fails while somebody looks, as `conduct` says, and comes back.
+async fn lost_and_found(conduct: Conduct) {
+    let switch = Switch::default();
+    let mut rig = start(Source::Trial(switch.clone()));
+    let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
+    assert!(next(&mut feed).await.key);
+
+    switch.set(conduct);
+    let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
+        panic!("a fault of the camera");
+    };
+    println!("{reason}");
+    // What was under way before the card comes first.
+    let mut shown = Vec::new();
+    while shown.len() < 5 {
+        let frame = next(&mut feed).await;
+        if !shown.is_empty() || frame.key {
+            shown.push(frame);
+        }
+    }
+    let read = clocks(VideoCodec::Vp8, &shown);
+    assert!(
+        read.iter().all(Option::is_none),
+        "a card has no clock: {read:?}"
+    );
+    assert!(shown.is_sorted_by_key(|frame| frame.pts));
+    let card = shown[4].pts;
+
+    let back = clock::now();
+    switch.set(Conduct::Works);
+    assert_eq!(rig.next_news().await, Input::Device(Device::Camera, None));
+    // As a session does that missed pictures meanwhile.
+    rig.camera.request_key_frame(VideoCodec::Vp8);
+    let mut frame = next(&mut feed).await;
+    while !(frame.key && clocks(VideoCodec::Vp8, &[frame.clone()])[0].is_some()) {
+        frame = next(&mut feed).await;
+    }
+    println!("{conduct:?}: back after {:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(5));
+    assert!(frame.pts > card, "time goes on");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unplugged_camera_becomes_a_card_and_comes_back() {
+    lost_and_found(Conduct::Missing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_hangs_without_a_word_becomes_a_card_and_comes_back() {
+    lost_and_found(Conduct::Hangs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,7 +63,7 @@ pub(super) struct Plane<'a> {
 
 impl Plane<'_> {
     /// Fills a rectangle; what lies outside of the plane is left out.
-    fn fill(&mut self, x: usize, y: usize, width: usize, height: usize, value: u8) {
+    pub(super) fn fill(&mut self, x: usize, y: usize, width: usize, height: usize, value: u8) {
         for row in self.data.chunks_mut(self.stride).skip(y).take(height) {
             let end = (x + width).min(row.len());
             if x < end {

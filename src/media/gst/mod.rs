@@ -3,13 +3,16 @@
 //! One pipeline runs as long as the station, so that it is warm when somebody
 //! answers. A named thread watches it: an error, the end of the stream or pictures
 //! that stop coming take it down and build it again, with [`Input::Device`] for the
-//! station; feeds of pictures survive that. No GStreamer type leaves this module.
+//! station; feeds of pictures survive that, and show a card until there is a picture
+//! again. No GStreamer type leaves this module.
 
 mod branch;
+mod card;
 mod clock_picture;
 mod encoder;
 mod pipeline;
 mod quality;
+pub mod trial;
 mod watch;
 
 pub use clock_picture::{BLOCK, BLOCKS, BLOCKS_X, BLOCKS_Y, clock_value, read_clock};
@@ -52,6 +55,8 @@ pub enum Source {
     /// A drawn picture that moves and carries the wall clock, if it is at least 880
     /// pixels wide: see [`read_clock`].
     Test,
+    /// The test picture with a switch that makes it fail.
+    Trial(trial::Switch),
     /// A camera of the kernel, such as `/dev/video0`.
     V4l2(String),
     /// A video file, played over and over. Whatever GStreamer decodes.
@@ -225,11 +230,7 @@ impl Camera {
                 .into_iter()
                 .map(|encoder| Arc::new(Track::new(encoder, began)))
                 .collect(),
-            progress: Arc::new(Progress {
-                began,
-                pictures: AtomicU64::new(0),
-                restarts: AtomicU64::new(0),
-            }),
+            progress: Arc::new(Progress::new(began)),
         });
         let news = DeviceNews::new(Device::Camera, inbox);
         let watched = inner.clone();
@@ -464,6 +465,14 @@ impl Track {
 }
 
 impl Progress {
+    fn new(began: Instant) -> Self {
+        Self {
+            began,
+            pictures: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+        }
+    }
+
     fn picture(&self) {
         self.pictures.fetch_add(1, Relaxed);
     }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -21,9 +21,11 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
+use super::card;
 use super::clock_picture::{ClockPicture, Plane};
 use super::quality::Quality;
-use super::{CameraSettings, Source, Track};
+use super::trial::{Conduct, Switch};
+use super::{CameraSettings, Progress, Source, Track};
 use crate::clock;
 use crate::media::VideoCodec;
 use crate::media::feed::VideoFrame;
@@ -35,6 +37,12 @@ const FILE_ENDED: &str = "doorstation-file-ended";
 /// How long to look for the reason of a failed start: it is on the bus already,
 /// but no time at all would not look.
 const ERROR_PATIENCE: Duration = Duration::from_millis(200);
+
+/// A source that we draw into.
+const DRAWN: &str = "videotestsrc name=source is-live=true pattern=solid-color";
+
+/// What a camera on trial says that is not there.
+const MISSING: &str = "it is not there";
 
 /// What ended or troubled a pipeline.
 #[derive(Debug, PartialEq)]
@@ -129,13 +137,50 @@ impl Pipeline {
     pub(super) fn start(
         settings: &CameraSettings,
         tracks: &[Arc<Track>],
-        progress: &Arc<super::Progress>,
+        progress: &Arc<Progress>,
     ) -> Result<(Self, Vec<(VideoCodec, Branch)>), String> {
-        let mut text = format!(
-            "{} ! {} ! tee name=tee",
-            source_text(settings),
-            settings.raw_caps()
-        );
+        if let Source::Trial(switch) = &settings.source
+            && switch.conduct() == Conduct::Missing
+        {
+            return Err(MISSING.to_owned());
+        }
+        let source = source_text(settings);
+        let this = Self::build(&source, settings, tracks)?;
+        this.set_source(settings)?;
+        this.play(tracks, progress)
+    }
+
+    /// Builds and starts the pipeline of the card that stands for a lost picture,
+    /// with the same encoders; its pictures are not counted as the camera's. `began` is
+    /// when the camera's time began.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Pipeline::start`].
+    pub(super) fn card(
+        settings: &CameraSettings,
+        tracks: &[Arc<Track>],
+        began: Instant,
+    ) -> Result<(Self, Vec<(VideoCodec, Branch)>), String> {
+        let settings = &CameraSettings {
+            fps: card::FPS,
+            ..settings.clone()
+        };
+        let this = Self::build(DRAWN, settings, tracks)?;
+        let (width, height) = (settings.width as usize, settings.height as usize);
+        this.draw(settings, move |luma, chroma| {
+            card::draw(width, height, luma, chroma);
+        })?;
+        this.play(tracks, &Arc::new(Progress::new(began)))
+    }
+
+    /// The pipeline as text, from `source` to an `appsink` for each track.
+    fn build(
+        source: &str,
+        settings: &CameraSettings,
+        tracks: &[Arc<Track>],
+    ) -> Result<Self, String> {
+        let mut text = format!("{source} ! {} ! tee name=tee", settings.raw_caps());
         for track in tracks {
             let codec = codec_name(track.encoder.codec);
             let CameraSettings { width, height, .. } = settings;
@@ -153,8 +198,16 @@ impl Pipeline {
             .downcast::<gst::Pipeline>()
             .map_err(|_| "the description is not a pipeline".to_owned())?;
         let bus = pipeline.bus().ok_or("the pipeline has no bus")?;
-        let this = Self { pipeline, bus };
-        this.set_source(settings)?;
+        Ok(Self { pipeline, bus })
+    }
+
+    /// Connects what is counted and what comes out, and starts.
+    fn play(
+        self,
+        tracks: &[Arc<Track>],
+        progress: &Arc<Progress>,
+    ) -> Result<(Self, Vec<(VideoCodec, Branch)>), String> {
+        let this = self;
         this.count_pictures(progress)?;
         let base = clock::now().saturating_duration_since(progress.began);
         let mut branches = Vec::new();
@@ -210,6 +263,10 @@ impl Pipeline {
         let source = self.element("source")?;
         match &settings.source {
             Source::Test => self.draw_clock(settings)?,
+            Source::Trial(switch) => {
+                self.draw_clock(settings)?;
+                self.obey(switch)?;
+            }
             Source::V4l2(device) => source.set_property("device", device),
             Source::File(path) => {
                 let path = path.to_str().ok_or("the file's name is not UTF-8")?;
@@ -223,17 +280,30 @@ impl Pipeline {
     fn draw_clock(&self, settings: &CameraSettings) -> Result<(), String> {
         let (width, height) = (settings.width, settings.height);
         let picture = ClockPicture::new(width as usize, height as usize);
+        let count = AtomicU64::new(0);
+        self.draw(settings, move |luma, chroma| {
+            picture.draw(luma, chroma, count.fetch_add(1, Relaxed), clock::wall());
+        })
+    }
+
+    /// Draws with `draw` into what `videotestsrc` made.
+    fn draw(
+        &self,
+        settings: &CameraSettings,
+        draw: impl Fn(Plane<'_>, [Plane<'_>; 2]) + Send + Sync + 'static,
+    ) -> Result<(), String> {
+        let (width, height) = (settings.width, settings.height);
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height)
             .build()
             .map_err(|error| error.to_string())?;
-        let count = AtomicU64::new(0);
         let pad = self.static_pad("source", "src")?;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, probe| {
             if let Some(buffer) = probe.buffer_mut() {
                 let frame =
                     gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.make_mut(), &info);
                 if let Ok(mut frame) = frame {
-                    draw(&picture, &mut frame, count.fetch_add(1, Relaxed));
+                    let [luma, u, v] = planes(&mut frame);
+                    draw(luma, [u, v]);
                 }
             }
             gst::PadProbeReturn::Ok
@@ -241,8 +311,28 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Lets a camera on trial fail as its switch says.
+    fn obey(&self, switch: &Switch) -> Result<(), String> {
+        let (switch, bus) = (switch.clone(), self.bus.clone());
+        let pad = self.static_pad("source", "src")?;
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            match switch.conduct() {
+                Conduct::Works => return gst::PadProbeReturn::Ok,
+                Conduct::Hangs => {}
+                Conduct::Missing => {
+                    let error = gst::message::Error::new(gst::ResourceError::Read, MISSING);
+                    // Only a bus that is going down refuses.
+                    let _ = bus.post(error);
+                }
+            }
+            // Not `Drop`: see `thin_out`.
+            gst::PadProbeReturn::Handled
+        });
+        Ok(())
+    }
+
     /// Counts the raw pictures, and turns the end of a file into a message.
-    fn count_pictures(&self, progress: &Arc<super::Progress>) -> Result<(), String> {
+    fn count_pictures(&self, progress: &Arc<Progress>) -> Result<(), String> {
         let pad = self.static_pad("tee", "sink")?;
         let progress = progress.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
@@ -344,7 +434,7 @@ fn source_text(settings: &CameraSettings) -> String {
     } = *settings;
     let fit = "videorate drop-only=true ! videoscale ! videoconvert";
     match settings.source {
-        Source::Test => "videotestsrc name=source is-live=true pattern=solid-color".to_owned(),
+        Source::Test | Source::Trial(_) => DRAWN.to_owned(),
         // Uncompressed or JPEG, whichever the camera has at this size; else
         // whatever it gives.
         Source::V4l2(_) => {
@@ -371,16 +461,12 @@ fn codec_name(codec: VideoCodec) -> &'static str {
     }
 }
 
-fn draw(
-    picture: &ClockPicture,
-    frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-    count: u64,
-) {
+/// The planes of an I420 picture.
+fn planes<'a>(frame: &'a mut gst_video::VideoFrameRef<&mut gst::BufferRef>) -> [Plane<'a>; 3] {
     let strides = [0, 1, 2].map(|plane| frame.plane_stride()[plane] as usize);
     let [luma, u, v, _] = frame.planes_data_mut();
-    let [luma, u, v] = [(luma, strides[0]), (u, strides[1]), (v, strides[2])]
-        .map(|(data, stride)| Plane { data, stride });
-    picture.draw(luma, [u, v], count, clock::wall());
+    [(luma, strides[0]), (u, strides[1]), (v, strides[2])]
+        .map(|(data, stride)| Plane { data, stride })
 }
 
 /// The encoded picture of a sample; its bytes stay where the encoder put them.

@@ -15,8 +15,8 @@ const TICK: Duration = Duration::from_millis(100);
 const STALL: Duration = Duration::from_secs(2);
 /// The first picture may take longer: USB cameras wake slowly.
 const FIRST: Duration = Duration::from_secs(5);
-/// First and longest pause before another try.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// First and longest pause before another try: a camera that returns is seen soon.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 /// Why one life of the pipeline ended.
 enum End {
@@ -28,9 +28,11 @@ enum End {
 /// Runs pipelines one after the other until `stop`.
 pub(super) fn run(inner: &Inner, settings: &CameraSettings, news: &DeviceNews, stop: &Stop) {
     let mut pause = PAUSE.0;
+    // What followers see while there is no picture.
+    let mut card = None;
     loop {
         let before = inner.progress.pictures.load(Relaxed);
-        let end = live(inner, settings, news, stop);
+        let end = live(inner, settings, news, stop, &mut card);
         if inner.progress.pictures.load(Relaxed) > before {
             pause = PAUSE.0;
         }
@@ -42,6 +44,9 @@ pub(super) fn run(inner: &Inner, settings: &CameraSettings, news: &DeviceNews, s
             End::Failed(reason) => news.failed(&sentence(settings, &reason)),
         }
         inner.progress.restarts.fetch_add(1, Relaxed);
+        if card.is_none() {
+            card = show_card(inner, settings);
+        }
         if stop.wait(pause) {
             return;
         }
@@ -50,19 +55,61 @@ pub(super) fn run(inner: &Inner, settings: &CameraSettings, news: &DeviceNews, s
     }
 }
 
-/// One pipeline, from start to end.
-fn live(inner: &Inner, settings: &CameraSettings, news: &DeviceNews, stop: &Stop) -> End {
+/// Shows the card to those who follow.
+fn show_card(inner: &Inner, settings: &CameraSettings) -> Option<Pipeline> {
+    match Pipeline::card(settings, &inner.tracks, inner.progress.began) {
+        Ok((pipeline, branches)) => {
+            inner.connect(branches);
+            Some(pipeline)
+        }
+        Err(reason) => {
+            tracing::warn!(reason, "there is no card to show either");
+            None
+        }
+    }
+}
+
+/// One pipeline, from start to end. A card that is shown stays until the first
+/// picture.
+fn live(
+    inner: &Inner,
+    settings: &CameraSettings,
+    news: &DeviceNews,
+    stop: &Stop,
+    card: &mut Option<Pipeline>,
+) -> End {
     let (pipeline, branches) = match Pipeline::start(settings, &inner.tracks, &inner.progress) {
         Ok(started) => started,
         Err(reason) => return End::Failed(reason),
     };
-    inner.connect(branches);
-    let end = follow(inner, &pipeline, news, stop);
-    inner.disconnect();
+    let mut waiting = Some(branches);
+    let mut appear = |card: &mut Option<Pipeline>| {
+        if let Some(branches) = waiting.take() {
+            if card.is_some() {
+                inner.disconnect();
+                *card = None;
+            }
+            inner.connect(branches);
+        }
+    };
+    if card.is_none() {
+        appear(card);
+    }
+    let end = follow(inner, &pipeline, news, stop, || appear(card));
+    if card.is_none() {
+        inner.disconnect();
+    }
     end
 }
 
-fn follow(inner: &Inner, pipeline: &Pipeline, news: &DeviceNews, stop: &Stop) -> End {
+/// Watches a pipeline; `pictures` is told each time that there were some.
+fn follow(
+    inner: &Inner,
+    pipeline: &Pipeline,
+    news: &DeviceNews,
+    stop: &Stop,
+    mut pictures: impl FnMut(),
+) -> End {
     let mut pulse = Pulse::new(inner.progress.pictures.load(Relaxed), clock::now());
     loop {
         match pipeline.trouble(TICK) {
@@ -74,7 +121,10 @@ fn follow(inner: &Inner, pipeline: &Pipeline, news: &DeviceNews, stop: &Stop) ->
             return End::Stopped;
         }
         match pulse.feel(inner.progress.pictures.load(Relaxed), clock::now()) {
-            Ok(true) => news.works(),
+            Ok(true) => {
+                pictures();
+                news.works();
+            }
             Ok(false) => {}
             Err(reason) => return End::Failed(reason),
         }
@@ -115,6 +165,7 @@ impl Pulse {
 fn sentence(settings: &CameraSettings, reason: &str) -> String {
     match &settings.source {
         Source::Test => format!("the test picture stopped: {reason}"),
+        Source::Trial(_) => format!("the camera on trial gives no picture: {reason}"),
         Source::V4l2(device) => {
             format!("the camera {device} gives no picture: {reason}; check its cable and name")
         }
