@@ -160,7 +160,11 @@ proptest! {
                 Output::Event(Event::Figures { call, .. }) => {
                     prop_assert!(!summed.contains(call));
                 }
-                Output::Event(_) | Output::Signal(..) | Output::Media(..) => {}
+                Output::Event(_)
+                | Output::Signal(..)
+                | Output::Media(..)
+                | Output::Door(_)
+                | Output::Answer(..) => {}
             }
         }
         over.sort();

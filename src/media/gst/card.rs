@@ -56,12 +56,15 @@ pub(super) fn draw(width: usize, height: usize, mut luma: Plane<'_>, chroma: [Pl
         dots(left(SIGN.0), row, &|column| in_sign(column, row), SIGN.0);
     }
     for row in 0..LETTER.1 {
-        let lit = |column: usize| {
-            let (letter, bit) = (column / (LETTER.0 + 1), column % (LETTER.0 + 1));
-            bit < LETTER.0 && WORDS[letter][row] >> (LETTER.0 - 1 - bit) & 1 == 1
-        };
+        let lit = |column| in_words(column, row);
         dots(left(words), SIGN.1 + GAP + row, &lit, words);
     }
+}
+
+/// The words, a column of space between two letters.
+fn in_words(column: usize, row: usize) -> bool {
+    let (letter, bit) = (column / (LETTER.0 + 1), column % (LETTER.0 + 1));
+    bit < LETTER.0 && WORDS[letter][row] >> (LETTER.0 - 1 - bit) & 1 == 1
 }
 
 /// A frame, and a bar from its lower left to its upper right that stands free of it.
