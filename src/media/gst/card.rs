@@ -8,9 +8,10 @@ use super::clock_picture::Plane;
 /// encoding costs next to nothing.
 pub(super) const FPS: u32 = 5;
 
-/// Luma of the ground and of what is drawn on it (video range).
-const GROUND: u8 = 40;
-const INK: u8 = 200;
+/// Luma of the ground and of what is drawn on it (video range). The ground is neither
+/// black nor white, so that no machine reads a clock from it.
+const GROUND: u8 = 104;
+const INK: u8 = 235;
 /// Chroma without colour.
 const NEUTRAL: u8 = 128;
 
