@@ -11,6 +11,7 @@ mod card;
 mod clock_picture;
 mod encoder;
 mod pipeline;
+mod progress;
 mod quality;
 pub mod trial;
 mod watch;
@@ -31,6 +32,7 @@ use tokio::sync::{broadcast, mpsc};
 use self::branch::BranchState;
 use self::encoder::Encoder;
 use self::pipeline::Branch;
+use self::progress::Progress;
 use self::quality::Chooser;
 use super::budget::Budget;
 use super::device::DeviceNews;
@@ -188,14 +190,6 @@ struct Track {
     encoding: AtomicU64,
     /// How many pictures to hold back at most, until a key frame comes.
     left_over: AtomicU64,
-}
-
-/// What the source gave.
-#[derive(Debug)]
-struct Progress {
-    began: Instant,
-    pictures: AtomicU64,
-    restarts: AtomicU64,
 }
 
 impl Camera {
@@ -461,20 +455,6 @@ impl Track {
         }
         // Nobody listens while the valve closes: no matter.
         let _ = self.frames.send(Arc::new(frame));
-    }
-}
-
-impl Progress {
-    fn new(began: Instant) -> Self {
-        Self {
-            began,
-            pictures: AtomicU64::new(0),
-            restarts: AtomicU64::new(0),
-        }
-    }
-
-    fn picture(&self) {
-        self.pictures.fetch_add(1, Relaxed);
     }
 }
 

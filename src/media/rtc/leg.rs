@@ -1,5 +1,7 @@
 //! A leg's media: its m-lines in order, its descriptions, its hold.
 
+mod measured;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,6 @@ use super::figures::Values;
 use super::line::{self, Line, opposite_setup};
 use super::path::Surveyor;
 use super::plan::{Plan, Policy};
-use super::reading;
 use super::sampler::Sampler;
 use super::sdp::split::{Kind, session_text};
 use super::sdp::wire::{self, Shown};
@@ -19,7 +20,7 @@ use super::sdp::{Description, Direction, SdpError, Section};
 use super::session::{Make, SESSION_MID, Session};
 use super::watcher::Notice;
 use super::{Context, Error};
-use crate::call::{Digits, Figures, Flow, Media, Sdp, Wish};
+use crate::call::{Digits, Flow, Media, Sdp, Wish};
 use crate::clock;
 use crate::media::VideoCodec;
 
@@ -467,37 +468,5 @@ impl Leg {
     fn all_live(&self, holds: impl Fn(&Line) -> bool) -> bool {
         let mut live = self.lines.iter().filter(|l| l.is_live()).peekable();
         live.peek().is_some() && live.all(holds)
-    }
-
-    fn took(&mut self, name: &'static str, since: Instant) {
-        let took = clock::now().saturating_duration_since(since);
-        self.values.insert(name, took.as_secs_f64() * 1000.0);
-    }
-
-    /// Keeps what a session measured, and closes it.
-    async fn retire(&mut self, session: Session) {
-        session.counters.collect(session.medium, &mut self.values);
-        session.close().await;
-    }
-
-    /// To be called once a second: samples how things stand, and gives the latest
-    /// values; none before the leg is connected.
-    pub(crate) fn sample(&mut self) -> Values {
-        if !self.told_connected {
-            return Values::new();
-        }
-        let flow = *self.flow.borrow();
-        self.sampler
-            .take(reading::now(&self.context, &self.lines, flow))
-    }
-
-    /// Closes every session and tells what was measured.
-    pub(crate) async fn close(mut self) -> Figures {
-        let sessions: Vec<Session> = self.lines.iter_mut().filter_map(Line::reject).collect();
-        for session in sessions {
-            self.retire(session).await;
-        }
-        self.sampler.collect(&mut self.values);
-        Figures(self.values)
     }
 }
