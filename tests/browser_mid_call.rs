@@ -27,6 +27,7 @@ use doorstation::gateway;
 use doorstation::media::engine;
 use doorstation::media::gst::{CameraSettings, Source};
 use doorstation::media::sound::virtual_card::{MicSource, VirtualCard};
+use doorstation::media::sound::{EchoSettings, SoundSettings};
 use doorstation::secret::Secret;
 use doorstation::signalling::kandy::{Login, Settings};
 use gateway_bench::Bench;
@@ -333,7 +334,11 @@ fn config(gateway: SocketAddr) -> Config {
         calls: call::Settings::default(),
         devices: Devices::Real {
             camera,
-            sound: VirtualCard::settings(),
+            // Two signals of one rhythm, as here, are an echo to whoever listens for one.
+            sound: SoundSettings {
+                echo: EchoSettings::OFF,
+                ..VirtualCard::settings()
+            },
         },
         rtc: engine::Settings {
             bind: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],

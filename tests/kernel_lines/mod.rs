@@ -87,7 +87,9 @@ impl Drop for GpioSim {
 /// What `script/machine` needs, as far as it can be missing.
 fn machine() -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
-        return Err(format!("{ROOT} is missing, and script/machine is for x86-64"));
+        return Err(format!(
+            "{ROOT} is missing, and script/machine is for x86-64"
+        ));
     }
     for file in [
         "/usr/bin/qemu-system-x86_64",

@@ -11,7 +11,7 @@ use crate::call::{CallId, Digit, LegId};
 pub struct Code(Box<[Digit]>);
 
 impl Code {
-    /// The fewest keys: with [`Guard`]'s limits four hold for a week or two.
+    /// The fewest keys: with the limits on guessing four hold for a week or two.
     pub const SHORTEST: usize = 4;
     /// The most keys.
     pub const LONGEST: usize = 16;
