@@ -284,11 +284,15 @@ fn media_plan(options: &Options) -> MediaPlan {
         None => (virtual_card::MICROPHONE, virtual_card::SPEAKER),
     };
     MediaPlan {
-        camera: CameraSettings::new(match &options.video {
-            Video::Test => Source::Test,
-            Video::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
-            Video::File(file) => Source::File(file.clone()),
-        }),
+        camera: CameraSettings {
+            width: options.size.width,
+            height: options.size.height,
+            ..CameraSettings::new(match &options.video {
+                Video::Test => Source::Test,
+                Video::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
+                Video::File(file) => Source::File(file.clone()),
+            })
+        },
         sound: SoundSettings {
             capture: Some(capture.to_owned()),
             playback: Some(playback.to_owned()),

@@ -62,6 +62,10 @@ pub struct Options {
     )]
     pub video: Video,
 
+    /// The picture's size.
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x720")]
+    pub size: Size,
+
     /// Read panel commands from standard input, a line each: press bell, answer,
     /// reject, end, hold, unhold, quit; and what sensors say: exit pressed, exit
     /// released, door opened, door closed, tamper, tamper over.
@@ -204,6 +208,29 @@ pub fn address(name: &str) -> Result<String, String> {
         Err(format!(
             "'{name}' is not a name: letters, digits and - . _ are, with or without @domain"
         ))
+    }
+}
+
+/// A picture's size, pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// From left to right.
+    pub width: u32,
+    /// From top to bottom.
+    pub height: u32,
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    /// What cameras cannot do, the camera says.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let wrong = "expected WIDTHxHEIGHT, for example 1280x720";
+        let (width, height) = text.split_once('x').ok_or(wrong)?;
+        Ok(Self {
+            width: width.parse().map_err(|_| wrong)?,
+            height: height.parse().map_err(|_| wrong)?,
+        })
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Demo {
     arguments: Vec<OsString>,
     plain: bool,
     video: OsString,
+    size: &'static str,
 }
 
 impl Demo {
@@ -49,6 +50,8 @@ impl Demo {
             arguments: Vec::new(),
             plain: true,
             video: "test".into(),
+            // Two calls at a time on two cores, each with a browser.
+            size: "640x360",
         }
     }
 
@@ -84,6 +87,12 @@ impl Demo {
         self
     }
 
+    /// The door's own size of the picture, in place of a small one.
+    pub(crate) fn full_size(mut self) -> Self {
+        self.size = "1280x720";
+        self
+    }
+
     /// Any other option.
     pub(crate) fn option(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.arguments.push(name.into());
@@ -107,6 +116,7 @@ impl Demo {
             .arg(format!("{DOOR}:{PASSWORD}"))
             .arg("--video")
             .arg(&self.video)
+            .args(["--size", self.size])
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

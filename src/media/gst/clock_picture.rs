@@ -6,6 +6,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The width that the places below are for; other pictures have them in proportion.
+const WIDTH: usize = 1280;
 /// Edge of one clock block, pixels: a multiple of every codec's block size, so
 /// that black and white stay crisp.
 pub const BLOCK: usize = 32;
@@ -108,16 +110,33 @@ impl ClockPicture {
         self.draw_background(&mut luma);
         self.draw_digits(&mut luma, now);
         let (x, y) = self.mover_at(count);
-        luma.fill(x, y, 4 * BLOCK, 2 * BLOCK, 190);
+        let block = self.scaled(BLOCK);
+        luma.fill(x, y, 4 * block, 2 * block, 190);
         for (mut plane, (dusk, colour)) in chroma.into_iter().zip([(142, 100), (122, 170)]) {
             let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
             plane.fill(0, 0, width, height, dusk);
-            plane.fill(x / 2, y / 2, 2 * BLOCK, BLOCK, colour);
-            let (x, y, width, height) = BLOCKS_FRAME;
+            plane.fill(x / 2, y / 2, 2 * block, block, colour);
+            let (x, y, width, height) = self.blocks_frame();
             plane.fill(x / 2, y / 2, width / 2, height / 2, NEUTRAL);
         }
         // Last, so that nothing lies over it.
         self.draw_blocks(&mut luma, clock_value(now));
+    }
+
+    /// As many pixels as `pixels` are in a picture of [`WIDTH`]; even, for colour has
+    /// half of the resolution.
+    fn scaled(&self, pixels: usize) -> usize {
+        (pixels * self.width / WIDTH).max(2) & !1
+    }
+
+    fn blocks_frame(&self) -> (usize, usize, usize, usize) {
+        let (x, y, width, height) = BLOCKS_FRAME;
+        (
+            self.scaled(x),
+            self.scaled(y),
+            self.scaled(width),
+            self.scaled(height),
+        )
     }
 
     fn draw_background(&self, luma: &mut Plane<'_>) {
@@ -129,12 +148,17 @@ impl ClockPicture {
     }
 
     fn draw_blocks(&self, luma: &mut Plane<'_>, value: u32) {
-        let (x, y, width, height) = BLOCKS_FRAME;
+        let (x, y, width, height) = self.blocks_frame();
+        let (left, top, block) = (
+            self.scaled(BLOCKS_X),
+            self.scaled(BLOCKS_Y),
+            self.scaled(BLOCK),
+        );
         luma.fill(x, y, width, height, GREY);
         for bit in 0..BLOCKS {
             let lit = value >> (BLOCKS - 1 - bit) & 1 == 1;
             let colour = if lit { WHITE } else { BLACK };
-            luma.fill(BLOCKS_X + bit * BLOCK, BLOCKS_Y, BLOCK, BLOCK, colour);
+            luma.fill(left + bit * block, top, block, block, colour);
         }
     }
 
@@ -147,13 +171,14 @@ impl ClockPicture {
             glyphs[3 * place] = pair / 10;
             glyphs[3 * place + 1] = pair % 10;
         }
-        let left = self.width.saturating_sub(glyphs.len() * 4 * DOT) / 2;
-        let top = self.height / 2 - (5 * DOT / 2).min(self.height / 2);
+        let dot = self.scaled(DOT);
+        let left = self.width.saturating_sub(glyphs.len() * 4 * dot) / 2;
+        let top = self.height / 2 - (5 * dot / 2).min(self.height / 2);
         for (place, glyph) in glyphs.into_iter().enumerate() {
             for (row, bits) in GLYPHS[glyph].into_iter().enumerate() {
                 for column in (0..3).filter(|column| bits >> (2 - column) & 1 == 1) {
-                    let x = left + (4 * place + column) * DOT;
-                    luma.fill(x, top + row * DOT, DOT, DOT, WHITE);
+                    let x = left + (4 * place + column) * dot;
+                    luma.fill(x, top + row * dot, dot, dot, WHITE);
                 }
             }
         }
@@ -161,15 +186,16 @@ impl ClockPicture {
 
     /// The coloured block goes to and fro along the bottom, 8 pixels a picture.
     fn mover_at(&self, count: u64) -> (usize, usize) {
-        let way = self.width.saturating_sub(4 * BLOCK).max(1);
+        let block = self.scaled(BLOCK);
+        let way = self.width.saturating_sub(4 * block).max(1);
         let place = (count as usize).wrapping_mul(8) % (2 * way);
         let x = if place < way { place } else { 2 * way - place };
         // Even, so that the colour lies exactly over the light.
-        (x & !1, self.height.saturating_sub(4 * BLOCK) & !1)
+        (x & !1, self.height.saturating_sub(4 * block) & !1)
     }
 }
 
-/// Reads the clock blocks back from a luma plane; `None` where a block is
+/// Reads the clock blocks back from a luma plane 1280 wide; `None` where a block is
 /// neither black nor white.
 ///
 /// It is the inverse of what the test picture draws, for tests and benches that
