@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fantoccini::Locator;
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::{Value, json};
 
 use super::browser::Tab;
@@ -52,6 +53,30 @@ impl Indoor {
             .click()
             .await
             .with_context(|| format!("the control {id} cannot be pressed"))
+    }
+
+    /// Holds a control down with the mouse.
+    pub(crate) async fn hold(&self, id: &str, time: Duration) -> Result<()> {
+        let control = self.find(id).await?;
+        let pointer = MouseActions::new("mouse".to_owned())
+            .then(PointerAction::MoveToElement {
+                element: control,
+                duration: None,
+                x: 0.0,
+                y: 0.0,
+            })
+            .then(PointerAction::Down {
+                button: MOUSE_BUTTON_LEFT,
+            })
+            .then(PointerAction::Pause { duration: time })
+            .then(PointerAction::Up {
+                button: MOUSE_BUTTON_LEFT,
+            });
+        let client = self.tab.client();
+        client
+            .perform_actions(pointer)
+            .await
+            .with_context(|| format!("the control {id} cannot be held"))
     }
 
     async fn find(&self, id: &str) -> Result<fantoccini::elements::Element> {
