@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::client;
 
 /// As in `systemd/doorstation-relay.service`; `relay_unit` holds them together.
-const WATCHDOG: Duration = Duration::from_millis(1900);
+const WATCHDOG: Duration = Duration::from_millis(1600);
 const RESTART: Duration = Duration::from_millis(100);
 
 /// How often the line is looked at.
