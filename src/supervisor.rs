@@ -88,7 +88,7 @@ impl Supervisor {
                 if stuck.is_empty() {
                     feed();
                 } else if stuck != told {
-                    error!(loops = ?stuck, "stuck for {} s: the watchdog is left to bite", STUCK.as_secs());
+                    error!(loops = ?stuck, "did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
                 }
                 told = stuck;
             }

@@ -43,6 +43,13 @@ fn the_station_may_do_little() {
 }
 
 #[test]
+fn the_relay_guardian_may_do_next_to_nothing() {
+    if let Some(level) = exposure("doorstation-relay.service") {
+        assert!(level <= 1.0, "exposure {level}");
+    }
+}
+
+#[test]
 fn systemd_understands_the_station_s_unit() {
     let Some(output) = analyze(&["verify", "--man=no"], "doorstation.service") else {
         return;

@@ -103,7 +103,8 @@ async fn it_beats_so_that_a_long_pulse_is_whole() {
     let line = sim::start(&bench.socket, &bench.tasks).expect("a socket");
     let link = bench.here().await;
     tokio::time::sleep(Limits::GAP).await;
-    bench.order(link, 1, Duration::from_secs(3)).await;
+    // Much longer than the silence that would end it, however slow the machine is.
+    bench.order(link, 1, Limits::LONGEST).await;
     assert_eq!(bench.answer(1).await, Ok(()));
     tokio::time::sleep(Limits::SILENCE + Duration::from_millis(300)).await;
     assert!(line.borrow().on, "ended by silence");
