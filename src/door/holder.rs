@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, io, os::unix::fs::PermissionsExt};
 
 use tokio::io::AsyncReadExt;
@@ -17,10 +17,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::converse::{converse, until};
 use super::guardian::{Client, Guardian, Input, Limits, Output};
 use super::line::{self, Line, Place};
 use super::lock::LockFile;
-use super::message::{Lines, Message, Reply};
+use super::message::{Message, Reply};
 use super::peer::Allowed;
 use super::watcher::BEAT;
 use crate::clock;
@@ -249,45 +250,6 @@ impl Holder {
     }
 }
 
-/// Reads a client's messages and writes it replies, until either side ends it.
-async fn converse(
-    mut stream: UnixStream,
-    client: Client,
-    heard: &mpsc::Sender<(Client, Option<Message>)>,
-    mut replies: mpsc::Receiver<Reply>,
-) {
-    let mut lines = Lines::default();
-    let mut buffer = [0; 256];
-    loop {
-        let read = tokio::select! {
-            reply = replies.recv() => {
-                let Some(reply) = reply else { return };
-                let line = format!("{reply}\n");
-                // The kernel takes hundreds of replies; a client that reads none of
-                // them is not waited for.
-                match stream.try_write(line.as_bytes()) {
-                    Ok(written) if written == line.len() => continue,
-                    Ok(_) | Err(_) => return,
-                }
-            }
-            read = stream.read(&mut buffer) => read,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let Ok(messages) = lines.take(&buffer[..length]) else {
-            warn!(
-                client = client.0,
-                "a client said what means nothing; dropped"
-            );
-            return;
-        };
-        for message in messages {
-            if heard.send((client, Some(message))).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
 /// Keeps the lock away from the loop: a memory card may take seconds for it.
 fn keeper(file: LockFile, tasks: &Tasks) -> watch::Sender<Option<Duration>> {
     let (kept, mut left) = watch::channel(None);
@@ -352,12 +314,5 @@ impl Pipes {
     async fn watched(&mut self) -> bool {
         let mut beats = [0; 64];
         matches!(self.from.read(&mut beats).await, Ok(1..))
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

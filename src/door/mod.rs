@@ -17,6 +17,7 @@
 //! Who may open at all is not decided here but by the core, `call::door`.
 
 pub mod client;
+mod converse;
 pub mod guardian;
 pub mod holder;
 pub mod line;

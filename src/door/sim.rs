@@ -8,13 +8,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
 
+use super::converse::{converse, until};
 use super::guardian::{Client, Guardian, Input, Limits, Output};
-use super::message::{Lines, Message, Reply};
+use super::message::{Message, Reply};
 use crate::clock;
 use crate::tasks::Tasks;
 
@@ -127,45 +127,5 @@ impl Relay {
                 }
             }
         }
-    }
-}
-
-/// As the real guardian speaks with its clients.
-async fn converse(
-    mut stream: UnixStream,
-    client: Client,
-    heard: &mpsc::Sender<(Client, Option<Message>)>,
-    mut replies: mpsc::Receiver<Reply>,
-) {
-    let mut lines = Lines::default();
-    let mut buffer = [0; 256];
-    loop {
-        let read = tokio::select! {
-            reply = replies.recv() => {
-                let Some(reply) = reply else { return };
-                let line = format!("{reply}\n");
-                match stream.try_write(line.as_bytes()) {
-                    Ok(written) if written == line.len() => continue,
-                    Ok(_) | Err(_) => return,
-                }
-            }
-            read = stream.read(&mut buffer) => read,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let Ok(messages) = lines.take(&buffer[..length]) else {
-            return;
-        };
-        for message in messages {
-            if heard.send((client, Some(message))).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-async fn until(deadline: Option<std::time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
