@@ -2,21 +2,20 @@
 
 #![expect(clippy::print_stdout, reason = "tests print what they measured")]
 
+mod decoded;
 mod video_file;
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use decoded::clocks;
 use doorstation::call::{Device, Input};
 use doorstation::clock;
 use doorstation::media::VideoCodec;
 use doorstation::media::feed::{PictureFeed, Pictures, VideoFrame};
 use doorstation::media::gst::trial::{Conduct, Switch};
-use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value, read_clock};
+use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value};
 use doorstation::tasks::Tasks;
-use gstreamer as gst;
-use gstreamer::prelude::*;
-use gstreamer_app as gst_app;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -75,57 +74,6 @@ async fn next_or_lag(feed: &mut PictureFeed) -> Option<Arc<VideoFrame>> {
         Err(RecvError::Lagged(_)) => None,
         Err(error) => panic!("the feed closed: {error}"),
     }
-}
-
-fn decoder(codec: VideoCodec) -> &'static str {
-    match codec {
-        VideoCodec::Vp8 => "vp8dec",
-        VideoCodec::H264 => "h264parse ! openh264dec",
-    }
-}
-
-/// Decodes whole frames with GStreamer; gives the clock of each picture.
-fn clocks(codec: VideoCodec, frames: &[Arc<VideoFrame>]) -> Vec<Option<u32>> {
-    let caps = match codec {
-        VideoCodec::Vp8 => "video/x-vp8,width=1280,height=720,framerate=30/1",
-        VideoCodec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au,framerate=30/1",
-    };
-    let text = format!(
-        "appsrc name=in format=time caps={caps} ! {} ! videoconvert \
-         ! video/x-raw,format=I420 ! appsink name=out sync=false",
-        decoder(codec)
-    );
-    let pipeline = gst::parse::launch(&text)
-        .expect("a decoder")
-        .downcast::<gst::Pipeline>()
-        .expect("a pipeline");
-    let source = pipeline
-        .by_name("in")
-        .and_downcast::<gst_app::AppSrc>()
-        .expect("an appsrc");
-    let sink = pipeline
-        .by_name("out")
-        .and_downcast::<gst_app::AppSink>()
-        .expect("an appsink");
-    pipeline.set_state(gst::State::Playing).expect("it plays");
-    for frame in frames {
-        let mut buffer = gst::Buffer::from_slice(frame.data.clone());
-        let pts = gst::ClockTime::try_from(frame.pts).expect("a time");
-        buffer.get_mut().expect("just made").set_pts(pts);
-        source.push_buffer(buffer).expect("it takes the frame");
-    }
-    source.end_of_stream().expect("it takes the end");
-    let mut clocks = Vec::new();
-    while let Ok(sample) = sink.pull_sample() {
-        let map = sample
-            .buffer()
-            .expect("a buffer")
-            .map_readable()
-            .expect("memory");
-        clocks.push(read_clock(&map, 1280));
-    }
-    pipeline.set_state(gst::State::Null).expect("it stops");
-    clocks
 }
 
 /// Follows the feed, window after window of two seconds, until one has 25 pictures
@@ -474,12 +422,6 @@ async fn size_rate_and_bits_follow_what_the_narrowest_follower_can_take() {
         }
     }
     rig.stop().await;
-}
-
-#[test]
-fn the_clock_counts_milliseconds() {
-    let at = |ms| clock_value(UNIX_EPOCH + Duration::from_millis(ms));
-    assert_eq!(at(0x1_0000_0000 + 42), 42);
 }
 
 /// How many threads and open files this process has.

@@ -261,6 +261,12 @@ mod tests {
     }
 
     #[test]
+    fn the_clock_counts_milliseconds() {
+        let at = |ms| clock_value(UNIX_EPOCH + Duration::from_millis(ms));
+        assert_eq!(at(0x1_0000_0000 + 42), 42);
+    }
+
+    #[test]
     fn the_picture_moves_although_the_time_stands() {
         assert_ne!(drawn(UNIX_EPOCH, 0), drawn(UNIX_EPOCH, 1));
     }
