@@ -158,12 +158,9 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         clients.push((client, queue, tasks));
     }
 
-    let relay_tasks = Tasks::new();
-    let relay = plan.relay.map(|socket| {
-        let (client, orders) = client::Client::new(socket, inbox.clone());
-        relay_tasks.spawn("relay-client", client.run());
-        orders
-    });
+    let relay = plan.relay;
+    let relay = relay.map(|socket| client::Client::new(socket, inbox.clone()));
+    let (relay_client, relay) = relay.unzip();
     if plan.sensors_at_rest {
         for sensor in [Sensor::RequestToExit, Sensor::DoorContact] {
             // The inbox is empty yet.
@@ -196,12 +193,13 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         supervisor.start("signalling", tasks, client.run(queue));
     }
     supervisor.start("media", media_tasks, engine.run(media_orders));
-    let stopped = relay_tasks.cancelled().clone();
-    supervisor.start(
-        "relay",
-        relay_tasks,
-        async move { stopped.cancelled().await },
-    );
+    if let Some(client) = relay_client {
+        let tasks = Tasks::new();
+        let stopped = tasks.cancelled().clone();
+        supervisor.start("relay", tasks, async move {
+            stopped.run_until_cancelled(client.run()).await;
+        });
+    }
     let tasks = Tasks::new();
     let links = Links {
         view,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
+
 use crate::call::Code;
 use crate::secret::Secret;
 
@@ -51,7 +53,7 @@ pub struct Options {
 
     /// Echo control, noise suppression and gain on the microphone. Without it: on for
     /// ALSA devices, off for the simulated card, whose microphone is in no room.
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new())]
     pub clean_sound: Option<bool>,
 
     /// The picture: a moving test picture with a clock, a camera, or a file.
@@ -148,14 +150,6 @@ impl Options {
 
 fn domain(address: &str) -> &str {
     address.split_once('@').map_or(DOMAIN, |(_, domain)| domain)
-}
-
-fn on_or_off(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("on or off"),
-    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
