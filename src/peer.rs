@@ -1,11 +1,11 @@
-//! Who may order pulses: the kernel says who is at the other end of the socket
+//! Who may use a Unix socket: the kernel says who is at the other end
 //! (`SO_PEERCRED`), and no message can say otherwise.
 
 use std::fs;
 
 use tokio::net::unix::UCred;
 
-/// Users and groups that may order pulses.
+/// Users and groups that may use a socket.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
     /// Names of users.
@@ -15,9 +15,18 @@ pub struct Allowed {
 }
 
 impl Allowed {
+    /// The members of the group with this number; of one that has no name, nobody.
+    pub fn members_of(gid: u32) -> Self {
+        let group = fs::read_to_string("/etc/group").unwrap_or_default();
+        Self {
+            users: Vec::new(),
+            groups: name_of(gid, &group).into_iter().collect(),
+        }
+    }
+
     /// Whether `peer` may: root, our own user, or one of those named. The machine's
     /// own lists are read each time, so that a person taken off them is off at once.
-    pub(super) fn permits(&self, peer: UCred) -> bool {
+    pub fn permits(&self, peer: UCred) -> bool {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         peer.uid() == 0
             || peer.uid() == rustix::process::geteuid().as_raw()
@@ -52,6 +61,15 @@ impl Allowed {
     }
 }
 
+/// The name of a group by the lines of group (`name:x:gid:members`).
+fn name_of(gid: u32, group: &str) -> Option<String> {
+    group.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +92,12 @@ mod tests {
         assert!(permits(&["station"], &["door"], 990, 980));
         assert!(permits(&["station"], &["door"], 1000, 1000), "a member");
         assert!(permits(&[], &["door"], 1001, 970), "by the main group");
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_number() {
+        assert_eq!(name_of(970, GROUP).as_deref(), Some("door"));
+        assert_eq!(name_of(4711, GROUP), None);
     }
 
     #[test]
