@@ -34,6 +34,10 @@ pub struct Checked {
     pub panel: Panel,
     /// The log.
     pub log: Log,
+    /// `[control]`: where the control socket is; `None` where there is none.
+    pub control: Option<PathBuf>,
+    /// `[metrics]`: where they are told; `None` where they are not.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[station]`
