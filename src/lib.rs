@@ -25,6 +25,7 @@
 pub mod app;
 pub mod board;
 pub mod call;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
