@@ -485,8 +485,8 @@ mod tests {
             ),
             ("src/lib.rs", "pub use crate::call::View;"),
             (
-                "src/main.rs",
-                "use doorstation::{config, demo}; fn f() { println!() }",
+                "src/cli/mod.rs",
+                "use crate::{config, demo}; fn f() { println!() }",
             ),
             (
                 "src/station.rs",
