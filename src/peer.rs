@@ -15,15 +15,6 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// The members of the group with this number; of one that has no name, nobody.
-    pub fn members_of(gid: u32) -> Self {
-        let group = fs::read_to_string("/etc/group").unwrap_or_default();
-        Self {
-            users: Vec::new(),
-            groups: name_of(gid, &group).into_iter().collect(),
-        }
-    }
-
     /// Whether `peer` may: root, our own user, or one of those named. The machine's
     /// own lists are read each time, so that a person taken off them is off at once.
     pub fn permits(&self, peer: UCred) -> bool {
@@ -61,12 +52,17 @@ impl Allowed {
     }
 }
 
-/// The name of a group by the lines of group (`name:x:gid:members`).
-fn name_of(gid: u32, group: &str) -> Option<String> {
+/// The number of a group; `None` where this machine has none of this name.
+pub fn group_id(name: &str) -> Option<u32> {
+    id_of(name, &fs::read_to_string("/etc/group").unwrap_or_default())
+}
+
+/// By the lines of group (`name:x:gid:members`).
+fn id_of(name: &str, group: &str) -> Option<u32> {
     group.lines().find_map(|line| {
         let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+        (fields.next()? == name).then_some(())?;
+        fields.nth(1)?.parse().ok()
     })
 }
 
@@ -95,9 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_found_by_its_number() {
-        assert_eq!(name_of(970, GROUP).as_deref(), Some("door"));
-        assert_eq!(name_of(4711, GROUP), None);
+    fn a_group_is_found_by_its_name() {
+        assert_eq!(id_of("door", GROUP), Some(970));
+        assert_eq!(id_of("doo", GROUP), None);
+        assert_eq!(id_of("odd", GROUP), None);
     }
 
     #[test]

@@ -139,7 +139,14 @@ fn operations(config: &Checked) -> Operations {
         .collect();
     let board = config.panel.board.as_ref();
     Operations {
-        socket: config.control.clone(),
+        socket: config
+            .control
+            .as_ref()
+            .map(|control| control.socket.clone()),
+        group: config
+            .control
+            .as_ref()
+            .and_then(|control| control.group.clone()),
         metrics: config.metrics,
         name: config.station.name.clone(),
         plans: config

@@ -1,7 +1,7 @@
 //! The control socket, the commands and the metrics of a running station, through the
 //! real binary.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -404,11 +404,15 @@ async fn a_station_without_its_server_is_alive_and_not_ready() -> Result<()> {
     std::fs::write(&secret, PASSWORD)?;
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600))?;
     let file = folder.path().join("doorstation.toml");
+    // A group that every machine has, and whose member root is in any case.
+    let socket = folder.path().join("control.sock");
     let config = format!(
-        "[call]\nring = [\"cloud:bob\"]\n[[account]]\nname = \"cloud\"\n\
+        "[control]\nsocket = \"{}\"\ngroup = \"daemon\"\n\
+         [call]\nring = [\"cloud:bob\"]\n[[account]]\nname = \"cloud\"\n\
          user = \"alice@demo.local\"\npassword_file = \"password\"\n\
          rest = \"http://{nobody}\"\nwebsocket = \"ws://{nobody}\"\n\
-         [camera]\nsource = \"test\"\n[metrics]\nlisten = \"{address}\"\n"
+         [camera]\nsource = \"test\"\n[metrics]\nlisten = \"{address}\"\n",
+        socket.display()
     );
     std::fs::write(&file, config)?;
     let mut station = Station::run(&file, None)?;
@@ -420,5 +424,11 @@ async fn a_station_without_its_server_is_alive_and_not_ready() -> Result<()> {
         status == 503 && why.contains("no account is connected (cloud: "),
         "{why}"
     );
+    if rustix::process::geteuid().is_root() {
+        // Its group is given to it, by the number that Debian gives to `daemon`.
+        let metadata = std::fs::metadata(&socket)?;
+        let mode = metadata.permissions().mode() & 0o777;
+        ensure!(mode == 0o660 && metadata.gid() == 1, "{metadata:?}");
+    }
     station.stop().await
 }

@@ -28,6 +28,8 @@ use super::{HomeAccount, MediaPlan};
 pub struct Operations {
     /// Where the control socket is; `None`: there is none.
     pub socket: Option<PathBuf>,
+    /// Whose members may use it, besides root and our own user.
+    pub group: Option<String>,
     /// Where the metrics are told; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
     /// What people call the door.
@@ -114,8 +116,9 @@ impl Known {
             parts.metrics = self.metrics(address, &made).await;
         }
         if let Some(path) = self.operations.socket.clone() {
+            let group = self.operations.group.clone();
             let desk = self.desk(made, asked);
-            match Control::bind(&path, desk) {
+            match Control::bind(&path, group.as_deref(), desk) {
                 Ok(control) => parts.control = Some(control),
                 Err(error) => {
                     let path = path.display();

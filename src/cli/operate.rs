@@ -8,9 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::json;
 
 use super::{FAILED, NOT_REACHED, say, screen};
+use crate::control;
 use crate::control::client::{Client, Error};
 use crate::control::message::{Reply, Request, Told};
-use crate::control::{self};
 use crate::report::terminal::{self, Look};
 
 /// How the running station is reached, and how it is told what it says.
@@ -110,7 +110,7 @@ pub(super) fn run(command: Command, look: Look, colour: bool) -> ExitCode {
 fn watch(mut client: Client, json: bool, look: Look) -> Result<ExitCode, Error> {
     let mut out = std::io::stdout();
     loop {
-        let Some(line) = client.next()? else {
+        let Some(line) = client.next_line()? else {
             eprintln!(
                 "doorstation: the station has hung up: it stops, or this was read too slowly"
             );

@@ -5,29 +5,42 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Surroundings;
+use super::checked::Control;
 use super::raw::{Table, short};
 use super::read::flag;
 use super::servers::address;
 
 /// The socket's name in the service's runtime directory.
 const SOCKET: &str = "control.sock";
+/// The group whose members may use it, as `systemd/` sets it up.
+const GROUP: &str = "doorstation-operator";
 
-/// Where the control socket is; `None` where there shall be none. Without a word it is
-/// where systemd's `RuntimeDirectory=` is.
-pub(super) fn control(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<PathBuf> {
+/// The control socket; `None` where there shall be none. Without a word it is where
+/// systemd's `RuntimeDirectory=` is.
+pub(super) fn control(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Control> {
     let written = table.text("socket");
+    let group = table.text("group");
     table.finish();
-    let usual = around.runtime.as_ref().map(|runtime| runtime.join(SOCKET));
-    let Some(written) = written else { return usual };
-    match written.value.as_str() {
-        "none" => None,
-        socket if socket.starts_with('/') && !socket.contains('\0') => Some(PathBuf::from(socket)),
-        socket => {
-            let what = format!("'{}' is neither an absolute path nor none", short(socket));
-            table.note(&written, what);
+    let socket = match written {
+        None => around.runtime.as_ref().map(|runtime| runtime.join(SOCKET)),
+        Some(at) if at.value == "none" => None,
+        Some(at) if at.value.starts_with('/') && !at.value.contains('\0') => {
+            Some(PathBuf::from(at.value))
+        }
+        Some(at) => {
+            let what = format!(
+                "'{}' is neither an absolute path nor none",
+                short(&at.value)
+            );
+            table.note(&at, what);
             None
         }
-    }
+    };
+    let group = group.map_or_else(|| GROUP.to_owned(), |at| at.value);
+    socket.map(|socket| Control {
+        socket,
+        group: (group != "none").then_some(group),
+    })
 }
 
 /// Where the metrics are told; `None` without the table.

@@ -112,7 +112,7 @@ impl Client {
     ///
     /// # Errors
     /// The socket.
-    pub fn next(&mut self) -> Result<Option<String>, Error> {
+    pub fn next_line(&mut self) -> Result<Option<String>, Error> {
         self.stream.get_ref().set_read_timeout(None)?;
         self.line()
     }

@@ -10,8 +10,8 @@
 //! * `desk` carries a request out; `names` knows whom and what it may name.
 //! * [`client`] is the other end, for the commands.
 //!
-//! Whoever may connect is decided by the folder of the socket, see [`Control::bind`];
-//! the kernel says who it is. Nobody opens the door over it, and it hands out no
+//! Root, our own user and the operators' group may connect ([`Control::bind`]); the
+//! kernel says who it is. Nobody opens the door over it, and it hands out no
 //! secret. It cannot hurt the station: connections, lines and times are bounded, a
 //! client that does not read is cut off, and the station's loop never waits for it.
 
@@ -24,18 +24,19 @@ mod server;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
+use tracing::warn;
 
 use crate::call::{AccountId, Parameter, RingStep, Target, View, Wish};
 use crate::ledger::Ledger;
 use crate::panel::action::Actions;
-use crate::peer::Allowed;
+use crate::peer::{self, Allowed};
 use crate::report::Report;
 use crate::station::Question;
 use crate::tasks::Tasks;
@@ -111,24 +112,28 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens at `path`, in place of whatever a dead predecessor left there.
+    /// Listens at `path`, in place of whatever a dead predecessor left there, for root,
+    /// our own user (mode 0600), and the members of `group` (0660).
     ///
-    /// A folder with the set-group-ID bit is shared with its group: its members may
-    /// connect (mode 0660). In any other folder only root and our own user may (0600).
+    /// A group that is not there, or that we may not give the socket to, is left out, with
+    /// a warning in the log.
     ///
     /// # Errors
     ///
     /// The folder is not there or not ours, or another station listens at `path`.
-    pub fn bind(path: &Path, desk: Desk) -> io::Result<Self> {
+    pub fn bind(path: &Path, group: Option<&str>, desk: Desk) -> io::Result<Self> {
         make_room(path)?;
         let listener = UnixListener::bind(path)?;
-        const SHARED: u32 = 0o2000;
-        let folder = fs::metadata(path.parent().unwrap_or(Path::new(".")))?;
-        let (mode, allowed) = match folder.mode() & SHARED {
-            0 => (0o600, Allowed::default()),
-            _ => (0o660, Allowed::members_of(folder.gid())),
-        };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        let mut allowed = Allowed::default();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        if let Some(group) = group {
+            match share(path, group) {
+                Ok(()) => allowed.groups.push(group.to_owned()),
+                Err(error) => {
+                    warn!(group, %error, "the control socket is not shared with the operators")
+                }
+            }
+        }
         Ok(Self {
             listener,
             path: path.to_owned(),
@@ -144,6 +149,14 @@ impl Control {
             tracing::debug!(%error, "the control socket cannot be removed");
         }
     }
+}
+
+/// Gives the socket to the members of `group`.
+fn share(path: &Path, group: &str) -> io::Result<()> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such group");
+    let gid = peer::group_id(group).ok_or_else(missing)?;
+    chown(path, None, Some(gid))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
 }
 
 /// Takes away a socket that nobody listens at; nothing else is touched.

@@ -117,6 +117,7 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         ready: people.ready(&options),
         operations: Operations {
             socket: options.control.clone(),
+            group: None,
             metrics: options.metrics,
             name: DOOR_NAME.to_owned(),
             plans: Vec::new(),
