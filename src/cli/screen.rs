@@ -86,7 +86,7 @@ fn calls(screen: &mut Screen, status: &Status, offset: UtcOffset) {
     }
     screen.plain(
         "last calls",
-        "      with          result        talked       ring  picture    sound",
+        "       with        result             talked    ring picture   sound",
     );
     for call in &status.calls {
         let line = past(call, offset);
@@ -105,13 +105,13 @@ fn past(call: &PastCall, offset: UtcOffset) -> String {
         _ => "out",
     };
     let peer = call.peer.split('@').next().unwrap_or_default();
-    let peer: String = peer.chars().take(13).collect();
+    let peer: String = peer.chars().take(11).collect();
     let result = format!("{} {}", call.result, call.code);
     let talked = call
         .talked_s
         .map_or_else(|| "-".to_owned(), |s| short(duration(s)));
     format!(
-        "{} {way} {peer:13} {result:13} {talked:>11} {:>7} {:>8} {:>8}",
+        "{} {way} {peer:11} {result:14} {talked:>10} {:>7} {:>7} {:>7}",
         moment(&call.began, offset),
         step("press_to_ringing"),
         step("answer_to_first_picture_sent"),
@@ -223,7 +223,7 @@ mod tests {
             "speaker     none",
             "machine     61 MB of memory, 12.3 GB free in /var/lib/doorstation",
             "certificate good until 2027-11-01",
-            "11-26 12:00:07 out alice         answered 200   1 min 05 s   64 ms        -    1.2 s",
+            "11-26 12:00:07 out alice       answered 200   1 min 05 s   64 ms       -   1.2 s",
         ] {
             assert!(screen.lines().any(|line| line == part), "{part}\n{screen}");
         }
