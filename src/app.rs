@@ -3,6 +3,7 @@
 //! `doorstation run` makes the plan from its configuration file, `doorstation
 //! demo` from its options; from here on both are the same station.
 
+mod operations;
 mod page_door;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,10 @@ use crate::call::{
     self, AccountId, Address, Button, CallId, Calls, Connection, Event, Input, Parameter, RingStep,
     Sensor, View,
 };
+use crate::clock;
 use crate::door::client;
 use crate::gateway::{self, Gateway};
+use crate::ledger::Ledger;
 use crate::media::engine::{self, Engine};
 use crate::media::gst::{Camera, CameraSettings};
 use crate::media::sound::{Sound, SoundSettings};
@@ -32,6 +35,8 @@ use crate::signalling::kandy;
 use crate::station::{self, Listener, News, Station};
 use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
+pub use operations::Operations;
+use operations::{Known, Made};
 
 /// News that may wait for the report's writer; a call makes about thirty.
 const NEWS: usize = 256;
@@ -68,6 +73,8 @@ pub struct Plan {
     pub report: Report,
     /// What is told first, as soon as the station can ring.
     pub ready: Introduction,
+    /// How operators and monitors reach it.
+    pub operations: Operations,
 }
 
 /// Makes the first thing that is told; takes where browsers find the page, if there
@@ -112,6 +119,13 @@ pub fn door_name(name: &str) -> Parameter {
 pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
+    let known = Known::new(
+        plan.operations,
+        clock::now(),
+        plan.gateway.as_ref(),
+        &plan.media,
+        plan.call.door.is_some(),
+    );
 
     // The gateway listens first, so that the station's own login finds it.
     let mut answers = None;
@@ -139,7 +153,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let ice = plan.media.rtc.ice.clone();
     let media_tasks = Tasks::new();
     let (media, media_orders) = mpsc::channel(station::ORDERS);
-    let engine = start_media(plan.media, &inbox, &media_tasks)?;
+    let (engine, sound) = start_media(plan.media, &inbox, &media_tasks)?;
 
     let mut accounts = BTreeMap::new();
     let mut clients = Vec::new();
@@ -170,13 +184,24 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
 
     let report_tasks = Tasks::new();
     let ready = (plan.ready)(address);
-    let (listener, news) = telling();
+    let ledger = Ledger::default();
+    let (listener, news) = telling(ledger.clone());
     let view = plan.view.subscribe();
+    let made = Made {
+        view: view.clone(),
+        ledger,
+        report: plan.report.clone(),
+        entrance: plan.panel.entrance(),
+        call: &plan.call,
+        page: ready.url.clone(),
+        gateway: gateway.as_ref().map(|(gateway, _)| gateway),
+        sound,
+    };
+    let (operations, questions) = known.make(made).await;
     let station = Station {
         calls: Calls::new(plan.call, || CallId::new(uuid::Uuid::new_v4().to_string())),
         inbox: inputs,
-        // Nobody asks a station from outside yet.
-        questions: mpsc::channel(1).1,
+        questions,
         accounts,
         media,
         relay,
@@ -213,6 +238,8 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         report_tasks.clone(),
         tell(plan.report, ready, news, report_tasks),
     );
+    // After the report: who watches hears the last of it.
+    operations.start(&mut supervisor);
     if let Some((gateway, tasks)) = gateway {
         supervisor.start("gateway", tasks, gateway.run());
     }
@@ -239,16 +266,18 @@ fn start_media(
     plan: MediaPlan,
     inbox: &mpsc::Sender<Input>,
     tasks: &Tasks,
-) -> anyhow::Result<Engine> {
+) -> anyhow::Result<(Engine, Arc<Sound>)> {
     let camera = Camera::start(plan.camera, inbox.clone(), tasks).context("the camera")?;
     let sound = Sound::start(plan.sound, inbox.clone(), tasks).context("the sound card")?;
-    Ok(Engine::new(
+    let sound = Arc::new(sound);
+    let engine = Engine::new(
         plan.rtc,
         Arc::new(camera),
-        Arc::new(sound),
+        sound.clone(),
         inbox.clone(),
         tasks.clone(),
-    ))
+    );
+    Ok((engine, sound))
 }
 
 /// Where the page's bell button ends up: the same input as the panel's.
@@ -296,10 +325,14 @@ fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Set
     }
 }
 
-/// A listener that never blocks the station, and the queue behind it.
-fn telling() -> (Listener, mpsc::Receiver<News>) {
+/// A listener that never blocks the station, and the queue behind it. The ledger is
+/// written at once: it loses nothing.
+fn telling(ledger: Ledger) -> (Listener, mpsc::Receiver<News>) {
     let (queue, news) = mpsc::channel(NEWS);
     let listener = move |news: &News| {
+        if let News::Event(event) = news {
+            ledger.write(event, clock::wall());
+        }
         if let Err(refused) = queue.try_send(news.clone()) {
             warn!(%refused, "nobody reads the report; a line of it is lost");
         }

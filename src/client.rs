@@ -273,7 +273,7 @@ impl Client {
     /// (`getById`).
     pub async fn call(&self, id: &CallId) -> Option<Record> {
         let (reply, answer) = oneshot::channel();
-        let question = Question {
+        let question = Question::Call {
             call: id.clone(),
             reply,
         };

@@ -7,7 +7,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Operations, Plan};
 use crate::board::Gpio;
 use crate::call::{self, AccountId, View};
 use crate::config::checked::{self, CameraSource, Checked, HOME};
@@ -68,6 +68,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         }
     };
     let ready = introduction(&config);
+    let operations = operations(&config);
     Ok(Plan {
         call: call::Settings {
             ring: config.call.ring,
@@ -127,7 +128,46 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         panel,
         report,
         ready,
+        operations,
     })
+}
+
+fn operations(config: &Checked) -> Operations {
+    let buttons = config.panel.settings.buttons.iter();
+    let buttons: Vec<_> = buttons
+        .map(|button| (button.name.clone(), button.actions))
+        .collect();
+    let board = config.panel.board.as_ref();
+    Operations {
+        socket: config
+            .control
+            .as_ref()
+            .map(|control| control.socket.clone()),
+        group: config
+            .control
+            .as_ref()
+            .and_then(|control| control.group.clone()),
+        metrics: config.metrics,
+        name: config.station.name.clone(),
+        plans: config
+            .call
+            .plans
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        buttons: match config.panel.kind {
+            Gpio::Sim => Operations::simulated_buttons(),
+            Gpio::Auto | Gpio::Gpiocdev | Gpio::Rppal => buttons,
+        },
+        panel: match (config.panel.kind, board) {
+            (Gpio::Sim, _) | (_, None) => "simulated".to_owned(),
+            (_, Some(board)) => board.name.clone(),
+        },
+        state_dir: config
+            .gateway
+            .as_ref()
+            .map(|gateway| gateway.state_dir.clone()),
+    }
 }
 
 /// Where the page is and who can log in; without a gateway only who we are.

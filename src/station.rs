@@ -33,7 +33,7 @@ pub struct Station {
     pub calls: Calls,
     /// Where everything arrives.
     pub inbox: mpsc::Receiver<Input>,
-    /// Where applications ask for a call's record.
+    /// Where applications ask.
     pub questions: mpsc::Receiver<Question>,
     /// The adapter of each account.
     pub accounts: BTreeMap<AccountId, mpsc::Sender<signalling::Order>>,
@@ -52,13 +52,32 @@ pub struct Station {
 /// What became of the wish with this ticket.
 pub type Answer = (u64, Result<(), Refused>);
 
-/// Which call an application wants to see (`getById`).
+/// What an application asks.
 #[derive(Debug)]
-pub struct Question {
-    /// Its id.
-    pub call: CallId,
-    /// Where the record goes; `None` for a call that is not remembered.
-    pub reply: oneshot::Sender<Option<Record>>,
+pub enum Question {
+    /// To see a call (`getById`).
+    Call {
+        /// Its id.
+        call: CallId,
+        /// Where the record goes; `None` for a call that is not remembered.
+        reply: oneshot::Sender<Option<Record>>,
+    },
+    /// To take an input, and to say what came of it.
+    Take {
+        /// The input.
+        input: Input,
+        /// Where that goes, after the view is published.
+        reply: oneshot::Sender<Outcome>,
+    },
+}
+
+/// What came of an input at once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Anything at all was ordered or told; else it was under way already.
+    pub acted: bool,
+    /// What was told.
+    pub events: Vec<Event>,
 }
 
 /// Hears every piece of news, in order; it must not block.
@@ -83,13 +102,13 @@ impl Station {
             let input = tokio::select! {
                 biased;
                 () = cancelled.cancelled() => break,
-                Some(question) = self.questions.recv() => {
-                    // Whoever asked may have gone.
-                    let _ = question.reply.send(self.calls.call(&question.call).cloned());
-                    continue;
-                }
                 input = self.inbox.recv() => input,
                 input = due(self.calls.deadline()) => Some(input),
+                // The last: however many ask, the station works.
+                Some(question) = self.questions.recv() => {
+                    self.answer_question(question, &mut legs);
+                    continue;
+                }
             };
             let Some(input) = input else {
                 return error!("every part that could tell the station something is gone");
@@ -110,13 +129,29 @@ impl Station {
         }
     }
 
-    fn step(&mut self, input: Input, legs: &mut Legs) {
+    /// Whoever asked may have gone.
+    fn answer_question(&mut self, question: Question, legs: &mut Legs) {
+        match question {
+            Question::Call { call, reply } => {
+                let _ = reply.send(self.calls.call(&call).cloned());
+            }
+            Question::Take { input, reply } => {
+                let _ = reply.send(self.step(input, legs));
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input, legs: &mut Legs) -> Outcome {
         if let Input::Incoming(incoming) = &input {
             legs.0
                 .insert(incoming.leg.clone(), incoming.account.clone());
         }
         let mut denied = false;
         let mut outputs = VecDeque::from(self.calls.handle(input, clock::now()));
+        let mut outcome = Outcome {
+            acted: !outputs.is_empty(),
+            events: Vec::new(),
+        };
         while let Some(output) = outputs.pop_front() {
             match output {
                 Output::Door(order) => {
@@ -131,7 +166,9 @@ impl Station {
                 Output::Event(event) => {
                     story::tell(&event);
                     denied |= matches!(event, Event::Denied(_));
-                    (self.listener)(&News::Event(event));
+                    let news = News::Event(event.clone());
+                    (self.listener)(&news);
+                    outcome.events.push(event);
                 }
             }
         }
@@ -141,6 +178,7 @@ impl Station {
         if denied && let Some(tone) = panel::tone::of_denied(&self.calls.view()) {
             self.play(Some(tone));
         }
+        outcome
     }
 
     fn signal(&mut self, leg: LegId, order: SignalOrder, legs: &mut Legs) {

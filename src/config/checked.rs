@@ -34,6 +34,10 @@ pub struct Checked {
     pub panel: Panel,
     /// The log.
     pub log: Log,
+    /// The control socket; `None` where there is none.
+    pub control: Option<Control>,
+    /// `[metrics]`: where they are told; `None` where they are not.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[station]`
@@ -208,6 +212,15 @@ pub struct Panel {
     pub board: Option<Board>,
     /// What is wired, and what it does.
     pub settings: settings::Settings,
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Where the socket is.
+    pub socket: PathBuf,
+    /// The group whose members may use it, besides root and our own user.
+    pub group: Option<String>,
 }
 
 /// `[log]`

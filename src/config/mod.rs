@@ -11,6 +11,7 @@ pub mod board;
 pub mod checked;
 mod door;
 mod fault;
+mod operations;
 mod panel;
 mod people;
 mod raw;
@@ -36,20 +37,34 @@ const LARGEST: u64 = 1024 * 1024;
 /// # Errors
 /// Every mistake in it, with its line.
 pub fn load(path: &Path) -> Result<Checked, Faults> {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    load_with(path, credentials.as_deref())
+    let directory = |name| std::env::var_os(name).map(PathBuf::from);
+    read_from(
+        path,
+        directory("CREDENTIALS_DIRECTORY"),
+        directory("RUNTIME_DIRECTORY"),
+    )
 }
 
-/// Like [`load`], with the directory of systemd's credentials given.
+/// Like [`load`], with the directory of systemd's credentials given, and none for the
+/// run time.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, credentials: Option<&Path>) -> Result<Checked, Faults> {
+    read_from(path, credentials.map(Path::to_owned), None)
+}
+
+fn read_from(
+    path: &Path,
+    credentials: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+) -> Result<Checked, Faults> {
     let text = text_of(path, "board/example.toml shows one")
         .map_err(|what| Faults::whole_file(path, what))?;
     let surroundings = Surroundings {
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
-        credentials: credentials.map(Path::to_owned),
+        credentials,
+        runtime,
     };
     check(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
 }
@@ -61,6 +76,8 @@ struct Surroundings {
     directory: PathBuf,
     /// Where systemd puts the credentials of the service.
     credentials: Option<PathBuf>,
+    /// Where systemd lets the service put sockets: its `RuntimeDirectory=`.
+    runtime: Option<PathBuf>,
 }
 
 fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {

@@ -10,6 +10,7 @@ use super::Surroundings;
 use super::checked::{Call, Camera, CameraSource, Checked, HOME, Log, Sound, Station};
 use super::door::door;
 use super::fault::nearest;
+use super::operations;
 use super::panel::panel;
 use super::people::Server;
 use super::raw::{At, Table, meant, short};
@@ -50,6 +51,8 @@ pub(super) fn document(file: &mut Table<'_, '_>, around: &Surroundings) -> Check
         sound: sound(&mut file.table("sound")),
         panel: panel(&mut file.table("panel"), around, &plans),
         log: log(&mut file.table("log")),
+        control: operations::control(&mut file.table("control"), around),
+        metrics: operations::metrics(&mut file.table("metrics")),
     };
     if servers.is_empty() && file.noted() == 0 {
         file.missing(

@@ -21,7 +21,7 @@ const MOST_USERS: usize = 64;
 /// The embedded gateway, unless it is not wanted.
 pub(super) fn gateway(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Gateway> {
     let enabled = flag(table, "enabled", true) && table.is_there();
-    let listen = listen(table);
+    let listen = address(table, "listen", LISTEN);
     let domain = domain(table);
     let door = door(table, &domain);
     let state_dir = path(table, "state_dir", around).map(|at| at.value);
@@ -50,13 +50,18 @@ fn default_listen() -> SocketAddr {
     LISTEN.parse().expect("an address and a port")
 }
 
-fn listen(table: &mut Table<'_, '_>) -> Option<At<SocketAddr>> {
-    let written = table.text("listen")?;
+/// Where to listen; `example` is for people who write it wrong.
+pub(super) fn address(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    example: &str,
+) -> Option<At<SocketAddr>> {
+    let written = table.text(key)?;
     match written.value.parse() {
         Ok(listen) => Some(written.map(|_| listen)),
         Err(_) => {
             let what = format!(
-                "'{}' is not ADDRESS:PORT, such as \"{LISTEN}\"",
+                "'{}' is not ADDRESS:PORT, such as \"{example}\"",
                 short(&written.value)
             );
             table.note(&written, what);

@@ -17,7 +17,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, Introduction, MediaPlan, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Operations, Plan};
 use crate::call::{self, AccountId, Address, DoorSettings, RingStep, Target, View};
 use crate::door::sim as relay;
 use crate::gateway::{self, Password, Tls};
@@ -115,6 +115,16 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
         panel: sim::panel(mode, report.clone()).context("the simulated panel on standard input")?,
         report,
         ready: people.ready(&options),
+        operations: Operations {
+            socket: options.control.clone(),
+            group: None,
+            metrics: options.metrics,
+            name: DOOR_NAME.to_owned(),
+            plans: Vec::new(),
+            buttons: Operations::simulated_buttons(),
+            panel: "simulated".to_owned(),
+            state_dir: Some(state),
+        },
     };
     let result = app::run(plan, stop).await;
     tasks.stop().await;

@@ -79,6 +79,16 @@ pub struct Options {
     #[arg(long, value_name = "KEYS", value_parser = door_code)]
     pub door_code: Option<Code>,
 
+    /// Where `doorstation status --socket PATH` and its like reach the demo. Without
+    /// it nowhere.
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+
+    /// Where metrics and health are told over HTTP, on a loopback address. Without it
+    /// nowhere.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
+
     /// Print one JSON object a line instead of words.
     #[arg(long)]
     pub json: bool,
@@ -113,6 +123,13 @@ impl Options {
                 "--plain-http is refused on {}: passwords would cross the network in the clear; \
                  listen on 127.0.0.1 or leave --plain-http out",
                 self.listen
+            ));
+        }
+        if let Some(metrics) = self.metrics
+            && !metrics.ip().is_loopback()
+        {
+            return Err(format!(
+                "--metrics is refused on {metrics}: there is no log-in; listen on 127.0.0.1"
             ));
         }
         let mut names = BTreeSet::from([self.door_address().to_ascii_lowercase()]);

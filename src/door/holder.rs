@@ -22,9 +22,9 @@ use super::guardian::{Client, Guardian, Input, Limits, Output};
 use super::line::{self, Line, Place};
 use super::lock::LockFile;
 use super::message::{Message, Reply};
-use super::peer::Allowed;
 use super::watcher::BEAT;
 use crate::clock;
+use crate::peer::Allowed;
 use crate::tasks::Tasks;
 
 /// The station, an operator's command, and room for each to come back before the

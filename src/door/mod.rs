@@ -24,8 +24,7 @@ pub mod line;
 mod lock;
 pub mod message;
 pub mod operator;
-mod peer;
 pub mod sim;
 pub mod watcher;
 
-pub use peer::Allowed;
+pub use crate::peer::Allowed;

@@ -51,7 +51,7 @@ pub use origin::Cors;
 use origin::Hosts;
 pub use settings::{Door, Limits, Settings, User};
 use tls::Identity;
-pub use tls::Tls;
+pub use tls::{CertificateEnd, Tls};
 
 use crate::clock;
 use crate::tasks::Tasks;
@@ -167,6 +167,11 @@ impl Gateway {
     /// trust.
     pub fn ca_pem(&self) -> Option<&[u8]> {
         self.app.identity.as_ref().and_then(Identity::ca_pem)
+    }
+
+    /// Until when the page's certificate is good; `None` without TLS.
+    pub fn certificate_end(&self) -> Option<CertificateEnd> {
+        self.app.identity.as_ref().map(Identity::end)
     }
 
     /// Serves until the tasks given to [`Gateway::bind`] are cancelled; then closes

@@ -101,16 +101,27 @@ pub struct Panel {
     lights: Box<dyn Lights>,
     buttons: Box<dyn Buttons>,
     looks: Looks,
+    wish: mpsc::Sender<()>,
+    entrance: mpsc::Receiver<()>,
 }
 
 impl Panel {
     /// A panel of these parts.
     pub fn new(lights: impl Lights + 'static, buttons: impl Buttons + 'static) -> Self {
+        // One wish waits; more would light the same light.
+        let (wish, entrance) = mpsc::channel(1);
         Self {
             lights: Box::new(lights),
             buttons: Box::new(buttons),
             looks: Looks::default(),
+            wish,
+            entrance,
         }
+    }
+
+    /// Where others than the buttons ask for the light of the entrance.
+    pub fn entrance(&self) -> mpsc::Sender<()> {
+        self.wish.clone()
     }
 
     /// The same panel, whose signs look like this.
@@ -127,8 +138,6 @@ impl Panel {
             quit,
             stop,
         } = links;
-        // One wish waits; more would light the same light.
-        let (wish, entrance) = mpsc::channel(1);
         // Two loops side by side: a light never waits for an inbox that is full.
         let told = view.clone();
         let presses = async {
@@ -136,14 +145,14 @@ impl Panel {
                 view: told,
                 inbox,
                 quit,
-                entrance: wish,
+                entrance: self.wish,
             };
             pass_presses(self.buttons, &to).await;
             // The wish must stay: an end of it would be news to the lights.
             let _to = to;
             std::future::pending::<()>().await;
         };
-        let lights = follow(self.lights, self.looks, view, entrance, stop);
+        let lights = follow(self.lights, self.looks, view, self.entrance, stop);
         tokio::select! {
             () = lights => {}
             () = presses => {}

@@ -3,8 +3,9 @@
 //! `docs/json-events.md`).
 //!
 //! A [`Report`] is a cheap handle; behind it one named thread writes, so that a
-//! slow reader of the output never holds a runtime thread. Logs are something
-//! else: they go through `telemetry`.
+//! slow reader of the output never holds a runtime thread. Others of this process
+//! can listen as well ([`Report::listen`]). Logs are something else: they go
+//! through `telemetry`.
 
 pub mod json;
 pub mod terminal;
@@ -13,7 +14,7 @@ use std::io::{self, Write};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::call::Event;
 use crate::clock;
@@ -24,14 +25,19 @@ use crate::secret::Secret;
 /// several calls; when it is full, whoever tells waits, and nothing is lost.
 const QUEUE: usize = 256;
 
+/// News that a listener may be behind: several calls, as above. One that is later
+/// loses the oldest and is told how many; nobody waits for it.
+const BEHIND: usize = 256;
+
 /// How long the end of the program waits for a reader that has stopped reading.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// A clonable right to tell something.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// `None` where nobody listens.
+    /// `None` where nothing is written.
     queue: Option<mpsc::Sender<Told>>,
+    listeners: broadcast::Sender<Told>,
     origin: Instant,
 }
 
@@ -145,10 +151,7 @@ impl Report {
                 // Nobody may be waiting any more.
                 let _ = tell_done.send(());
             })?;
-        let report = Report {
-            queue: Some(queue.clone()),
-            origin: clock::now(),
-        };
+        let report = Report::to(Some(queue.clone()));
         if living {
             let report = report.clone();
             tasks.spawn("report-clock", async move { report.tick().await });
@@ -161,12 +164,22 @@ impl Report {
         Ok((report, writer))
     }
 
-    /// A report that nobody hears: the service's, whose journal tells enough.
+    /// A report that is written nowhere: the service's, whose journal tells enough.
     pub fn silent() -> Report {
+        Report::to(None)
+    }
+
+    fn to(queue: Option<mpsc::Sender<Told>>) -> Report {
         Report {
-            queue: None,
+            queue,
+            listeners: broadcast::Sender::new(BEHIND),
             origin: clock::now(),
         }
+    }
+
+    /// Everything that is told from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Told> {
+        self.listeners.subscribe()
     }
 
     /// The station can ring.
@@ -190,8 +203,10 @@ impl Report {
     }
 
     async fn tell(&self, news: News) {
-        let Some(queue) = &self.queue else { return };
         let told = self.stamp(news);
+        // Nobody may be listening.
+        let _ = self.listeners.send(told.clone());
+        let Some(queue) = &self.queue else { return };
         // A writer that has stopped has said so in the log.
         let _ = queue.send(told).await;
     }

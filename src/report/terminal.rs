@@ -98,12 +98,6 @@ impl Terminal {
         }
     }
 
-    /// `12:00:07`.
-    fn time(&self, wall: SystemTime) -> String {
-        let t = OffsetDateTime::from(wall).to_offset(self.settings.offset);
-        format!("{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second())
-    }
-
     fn erase(&mut self, text: &mut String) {
         if std::mem::take(&mut self.line_is_up) {
             text.push_str("\r\x1b[K");
@@ -135,11 +129,14 @@ impl Format for Terminal {
             self.colour = light.colour;
         }
         let mut text = String::new();
-        for line in sentences(&told.news) {
+        for line in words(&told.news) {
             self.erase(&mut text);
-            let line = clean(&line);
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}  {line}", self.time(told.wall));
+            let _ = writeln!(
+                text,
+                "{}  {line}",
+                time_of_day(told.wall, self.settings.offset)
+            );
         }
         self.draw(&mut text);
         out.write_all(text.as_bytes())?;
@@ -160,8 +157,8 @@ impl Format for Terminal {
 
 /// The line that shows where the station stands.
 fn living_line(settings: &Settings, view: &View) -> String {
-    let call = view.call.as_ref().filter(|call| !call.state.is_over());
-    let mut line = format!("{}  ● {}", settings.name, standing(view, call));
+    let call = present(view);
+    let mut line = format!("{}  ● {}", settings.name, standing(view));
     if let Some(call) = call {
         let since = call.started.unwrap_or(call.made);
         let _ = write!(
@@ -181,11 +178,17 @@ fn living_line(settings: &Settings, view: &View) -> String {
     clean(&line)
 }
 
-fn standing(view: &View, call: Option<&CallView>) -> String {
+/// The call that is up and not over.
+fn present(view: &View) -> Option<&CallView> {
+    view.call.as_ref().filter(|call| !call.state.is_over())
+}
+
+/// Where the station stands, in a few words: `ready`, `ringing alice`.
+pub fn standing(view: &View) -> String {
     if view.stopping {
         return "stopping".into();
     }
-    if let Some(call) = call {
+    if let Some(call) = present(view) {
         let peers = names(&call.peers);
         return match (call.state, call.direction) {
             (State::Initiating | State::Initiated, _) => format!("calling {peers}"),
@@ -210,6 +213,11 @@ fn standing(view: &View, call: Option<&CallView>) -> String {
     } else {
         "no connection, trying again".into()
     }
+}
+
+/// What a piece of news is worth saying to people, without control characters.
+pub fn words(news: &News) -> Vec<String> {
+    sentences(news).iter().map(|line| clean(line)).collect()
 }
 
 /// The lines that a piece of news is worth; none where the living line says it.
@@ -344,6 +352,12 @@ fn names(peers: &[Address]) -> String {
     names.join(", ")
 }
 
+/// `12:00:07`, `offset` ahead of UTC.
+pub fn time_of_day(wall: SystemTime, offset: UtcOffset) -> String {
+    let t = OffsetDateTime::from(wall).to_offset(offset);
+    format!("{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second())
+}
+
 /// `03:07`, `1:02:03`.
 fn minutes(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -355,7 +369,7 @@ fn minutes(duration: Duration) -> String {
 }
 
 /// `120 ms`, `3.2 s`, `2 min 05 s`, `2 h 05 min`.
-fn short(duration: Duration) -> String {
+pub fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{} ms", duration.as_millis()),
@@ -366,7 +380,7 @@ fn short(duration: Duration) -> String {
 }
 
 /// Without control characters.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -12,6 +12,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Wires as data: names of sensors are the core's.
     ("board", &["call"]),
     ("secret", &[]),
+    // Who is at the other end of a Unix socket: for the guardian's and the control socket.
+    ("peer", &[]),
+    // Memory and disk, for status and metrics.
+    ("usage", &[]),
     ("pulse", &["clock"]),
     ("tasks", &["pulse"]),
     ("ice", &["clock", "secret"]),
@@ -34,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["call", "clock", "secret", "tasks", "media::Tone"],
     ),
     // The relay guardian, and the station's client of it.
-    ("door", &["call", "clock", "service", "tasks"]),
+    ("door", &["call", "clock", "peer", "service", "tasks"]),
     // A server of its own: it does not know the station's core.
     ("gateway", &["clock", "secret", "tasks", "wire"]),
     // What buttons do and how signs look is the panel's to say; it has no I/O there.
@@ -51,6 +55,29 @@ const LAYERS: &[(&str, &[&str])] = &[
             "panel::sign",
             "secret",
         ],
+    ),
+    // What was told, counted.
+    ("ledger", &["call"]),
+    // An application of the station, as `client` is: it asks the loop. What a button does
+    // is the panel's to say; lines and words are the report's.
+    (
+        "control",
+        &[
+            "call",
+            "clock",
+            "ledger",
+            "panel::action",
+            "peer",
+            "report",
+            "station",
+            "tasks",
+            "usage",
+        ],
+    ),
+    // The report names devices.
+    (
+        "metrics",
+        &["call", "clock", "ledger", "report", "tasks", "usage"],
     ),
     ("telemetry", &[]),
     ("story", &["call"]),
@@ -81,10 +108,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "call",
             "clock",
             "config",
+            "control",
             "door",
             "gateway",
             "ice",
+            "ledger",
             "media",
+            "metrics",
             "panel",
             "report",
             "secret",
@@ -138,20 +168,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
     (
-        "main",
+        "cli",
         &[
-            "app",
             "board",
             "config",
+            "control",
             "demo",
             "door",
             "hands_on",
             "report",
             "run",
-            "service",
             "telemetry",
         ],
     ),
+    ("main", &["cli"]),
     // The relay guardian's command.
     ("bin", &["door", "telemetry"]),
     // The crate's front page names everything.
@@ -171,8 +201,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sonora", &["media::sound::echo"]),
     ("hound", &["media::sound"]),
     ("axum", &["gateway"]),
-    ("hyper", &["gateway"]),
-    ("hyper_util", &["gateway"]),
+    ("hyper", &["gateway", "metrics"]),
+    ("hyper_util", &["gateway", "metrics"]),
     ("tower", &["gateway"]),
     ("rcgen", &["gateway"]),
     ("tokio_rustls", &["gateway"]),
@@ -189,22 +219,26 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("strsim", &["config"]),
     // Errors with a context are for people at the top; below, errors have types.
-    ("anyhow", &["app", "bin", "demo", "hands_on", "main", "run"]),
+    ("anyhow", &["app", "bin", "cli", "demo", "hands_on", "run"]),
     // The log's format is chosen on the command line.
-    ("clap", &["bin", "demo", "main", "telemetry"]),
+    ("clap", &["bin", "cli", "demo", "telemetry"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     (
         "rustix",
-        &["clock", "config", "door", "media", "panel", "report"],
+        &[
+            "clock", "config", "door", "media", "panel", "peer", "report", "usage",
+        ],
     ),
-    ("time", &["demo", "gateway", "report"]),
+    ("time", &["cli", "control", "demo", "gateway", "report"]),
 ];
 
 /// Parts of the crate with fewer readers than their top module has.
 const INNER: [(&str, &[&str]); 1] = [("wire", &["wire", "gateway", "signalling::kandy"])];
 
 /// Where programs may be told what to do by their environment, and print.
-const READS_ENVIRONMENT: [&str; 4] = ["config", "demo", "main", "telemetry"];
-const PRINTS: [&str; 3] = ["bin", "main", "report"];
+const READS_ENVIRONMENT: [&str; 4] = ["cli", "config", "demo", "telemetry"];
+const PRINTS: [&str; 3] = ["bin", "cli", "report"];
 
 /// What the core must not touch of std: I/O, threads, the clock.
 const NOT_IN_CALL: [&str; 9] = [
@@ -412,12 +446,12 @@ mod tests {
             (
                 "src/gateway/rest.rs",
                 "fn f() { std::env::var(\"X\") }",
-                "1: std::env::var: the environment is read by config, demo, main, telemetry",
+                "1: std::env::var: the environment is read by cli, config, demo, telemetry",
             ),
             (
                 "src/station.rs",
                 "fn f() { println!() }",
-                "1: println! is for bin, main, report: log, or tell the report",
+                "1: println! is for bin, cli, report: log, or tell the report",
             ),
             (
                 "src/novelty.rs",
@@ -451,8 +485,8 @@ mod tests {
             ),
             ("src/lib.rs", "pub use crate::call::View;"),
             (
-                "src/main.rs",
-                "use doorstation::{config, demo}; fn f() { println!() }",
+                "src/cli/mod.rs",
+                "use crate::{config, demo}; fn f() { println!() }",
             ),
             (
                 "src/station.rs",

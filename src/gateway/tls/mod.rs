@@ -106,6 +106,11 @@ impl Identity {
         self.current.get()
     }
 
+    /// Where the end of the certificate in use can be asked for.
+    pub(super) fn end(&self) -> CertificateEnd {
+        CertificateEnd(self.current.clone())
+    }
+
     /// Replaces the leaf of a local CA when it is about to end or when the station
     /// has a new address; runs until it is dropped.
     pub(super) async fn keep_fresh(&self) {
@@ -161,6 +166,21 @@ fn read_pair(cert: &std::path::Path, key: &std::path::Path) -> Result<Pair, Erro
     let key = PrivateKeyDer::from_pem_slice(&files::read(key)?)
         .map_err(|_| reason(key, "holds no private key (PEM is expected)"))?;
     Ok((chain, key))
+}
+
+/// Until when the page's certificate is good: of the one that is in use when it is
+/// asked.
+#[derive(Clone, Debug)]
+pub struct CertificateEnd(Arc<Current>);
+
+impl CertificateEnd {
+    /// The last moment; `None` for a certificate that cannot be read.
+    pub fn get(&self) -> Option<SystemTime> {
+        let key = self.0.get();
+        let (_, leaf) = x509_parser::parse_x509_certificate(key.cert.first()?).ok()?;
+        let seconds = u64::try_from(leaf.validity().not_after.timestamp()).ok()?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
 }
 
 /// The certificate in use; connections made after a change get the new one.

@@ -1,11 +1,11 @@
-//! Who may order pulses: the kernel says who is at the other end of the socket
+//! Who may use a Unix socket: the kernel says who is at the other end
 //! (`SO_PEERCRED`), and no message can say otherwise.
 
 use std::fs;
 
 use tokio::net::unix::UCred;
 
-/// Users and groups that may order pulses.
+/// Users and groups that may use a socket.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
     /// Names of users.
@@ -17,7 +17,7 @@ pub struct Allowed {
 impl Allowed {
     /// Whether `peer` may: root, our own user, or one of those named. The machine's
     /// own lists are read each time, so that a person taken off them is off at once.
-    pub(super) fn permits(&self, peer: UCred) -> bool {
+    pub fn permits(&self, peer: UCred) -> bool {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         peer.uid() == 0
             || peer.uid() == rustix::process::geteuid().as_raw()
@@ -52,6 +52,20 @@ impl Allowed {
     }
 }
 
+/// The number of a group; `None` where this machine has none of this name.
+pub fn group_id(name: &str) -> Option<u32> {
+    id_of(name, &fs::read_to_string("/etc/group").unwrap_or_default())
+}
+
+/// By the lines of group (`name:x:gid:members`).
+fn id_of(name: &str, group: &str) -> Option<u32> {
+    group.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then_some(())?;
+        fields.nth(1)?.parse().ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +88,13 @@ mod tests {
         assert!(permits(&["station"], &["door"], 990, 980));
         assert!(permits(&["station"], &["door"], 1000, 1000), "a member");
         assert!(permits(&[], &["door"], 1001, 970), "by the main group");
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_name() {
+        assert_eq!(id_of("door", GROUP), Some(970));
+        assert_eq!(id_of("doo", GROUP), None);
+        assert_eq!(id_of("odd", GROUP), None);
     }
 
     #[test]
