@@ -31,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod door;
 pub mod gateway;
 pub mod hands_on;

@@ -93,32 +93,13 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
             .filter(|account| account.turn_credentials)
             .map(|account| account.id.clone())
             .collect(),
-        accounts: config.accounts.into_iter().map(account).collect(),
+        accounts: config.accounts.into_iter().map(account_settings).collect(),
         relay: config.door.map(|door| door.socket),
         sensors_at_rest: config.panel.kind == Gpio::Sim,
         bell_on_page: false,
         media: MediaPlan {
-            camera: CameraSettings {
-                source: source(config.camera.source)?,
-                width: config.camera.width,
-                height: config.camera.height,
-                fps: config.camera.frames_per_s,
-                bitrate: config.camera.bit_rate,
-            },
-            sound: SoundSettings {
-                capture: config.sound.capture,
-                playback: config.sound.playback,
-                echo: EchoSettings {
-                    echo_control: config.sound.echo_control,
-                    noise_suppression: config.sound.noise_suppression,
-                    automatic_gain: config.sound.automatic_gain,
-                },
-                opus: OpusSettings {
-                    short_packets: config.sound.short_packets,
-                    dtx: config.sound.dtx,
-                },
-                tone_volume: config.sound.tone_volume,
-            },
+            camera: camera_settings(&config.camera)?,
+            sound: sound_settings(&config.sound),
             rtc: engine::Settings {
                 ice: ice::Servers::new(config.call.ice),
                 ..engine::Settings::default()
@@ -259,7 +240,40 @@ fn person(user: checked::User) -> gateway::User {
     }
 }
 
-fn account(account: checked::Account) -> kandy::Settings {
+/// What the camera shall give.
+///
+/// # Errors
+/// GStreamer cannot look for cameras.
+pub(crate) fn camera_settings(camera: &checked::Camera) -> anyhow::Result<CameraSettings> {
+    Ok(CameraSettings {
+        source: source(&camera.source)?,
+        width: camera.width,
+        height: camera.height,
+        fps: camera.frames_per_s,
+        bitrate: camera.bit_rate,
+    })
+}
+
+/// Which cards, and what is done to the sound.
+pub(crate) fn sound_settings(sound: &checked::Sound) -> SoundSettings {
+    SoundSettings {
+        capture: sound.capture.clone(),
+        playback: sound.playback.clone(),
+        echo: EchoSettings {
+            echo_control: sound.echo_control,
+            noise_suppression: sound.noise_suppression,
+            automatic_gain: sound.automatic_gain,
+        },
+        opus: OpusSettings {
+            short_packets: sound.short_packets,
+            dtx: sound.dtx,
+        },
+        tone_volume: sound.tone_volume,
+    }
+}
+
+/// How an account is reached.
+pub(crate) fn account_settings(account: checked::Account) -> kandy::Settings {
     kandy::Settings {
         account: account.id,
         user: account.user.to_string(),
@@ -275,11 +289,11 @@ fn account(account: checked::Account) -> kandy::Settings {
     }
 }
 
-fn source(source: CameraSource) -> anyhow::Result<Source> {
+fn source(source: &CameraSource) -> anyhow::Result<Source> {
     Ok(match source {
         CameraSource::Auto => Source::auto().context("looking for cameras")?,
         CameraSource::Test => Source::Test,
         CameraSource::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
-        CameraSource::File(file) => Source::File(file),
+        CameraSource::File(file) => Source::File(file.clone()),
     })
 }

@@ -1,8 +1,9 @@
 //! The `doorstation` command: arguments, runtime, exit code; nothing else.
 //!
-//! `operate` asks a running station over its control socket, `screen` is what
+//! `doctor` tells what the doctor found, `operate` asks a running station over its control socket, `screen` is what
 //! `status` shows, `pages` what a package installs.
 
+mod doctor;
 mod operate;
 mod pages;
 mod screen;
@@ -55,6 +56,7 @@ Examples:
   doorstation buttons watch              what the contacts do, and how they bounce
   doorstation door open                  open the door once, through the relay guardian
   doorstation status                     where the running station stands
+  doorstation doctor                     what is wrong, and what to do about it
   doorstation call alice                 let the running station call
 
 Exit codes:
@@ -92,6 +94,9 @@ enum Command {
     /// Open the door by hand, through the relay guardian.
     #[command(subcommand)]
     Door(DoorCommand),
+    /// Look at everything that the station needs, and say what to do; works beside a
+    /// running station and without it.
+    Doctor(doctor::Arguments),
     #[command(flatten)]
     Operate(operate::Command),
     /// Print the completions of a shell, for packages.
@@ -200,6 +205,7 @@ pub fn run() -> ExitCode {
         .unwrap_or_else(telemetry::LogFormat::fitting);
     let colour = !look.no_color && std::io::stdout().is_terminal();
     match arguments.command {
+        Command::Doctor(arguments) => doctor::run(arguments, colour),
         Command::Operate(command) => operate::run(command, look, colour),
         Command::Completions { shell } => say_bytes(&pages::completions(shell)),
         Command::Man { folder: None } => match pages::man() {

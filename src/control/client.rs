@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::GROUP;
-use super::message::{Reply, Request};
+use super::message::{Reply, Request, Status};
 
 /// How long an answer may take: the station's loop does nothing that lasts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -105,6 +105,17 @@ impl Client {
                 message: reply.message.unwrap_or_default(),
             },
         })
+    }
+
+    /// Asks where the station stands.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn status(&mut self) -> Result<Box<Status>, Error> {
+        let reply = self.ask(&Request::Status {})?;
+        reply
+            .status
+            .ok_or_else(|| Error::NotUnderstood(self.path.clone()))
     }
 
     /// The next line of those that follow `watch`, without its end; waits for as long

@@ -51,7 +51,7 @@ pub use origin::Cors;
 use origin::Hosts;
 pub use settings::{Door, Limits, Settings, User};
 use tls::Identity;
-pub use tls::{CertificateEnd, Tls};
+pub use tls::{CertificateEnd, Tls, certificate_end, certificate_of};
 
 use crate::clock;
 use crate::tasks::Tasks;

@@ -1,7 +1,7 @@
 //! Metrics and health over HTTP, for a monitor: `/metrics` in the text format of
 //! Prometheus (0.0.4), `/healthz` and `/readyz`.
 //!
-//! * [`figures`](mod@figures) says what is told, [`exposition`] how it is written,
+//! * `figures` says what is told, `exposition` how it is written,
 //!   `serve` answers.
 //!
 //! It only reads, and nobody's name is in it: labels are words of this program, and

@@ -166,6 +166,24 @@ const LAYERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
+    // It tries the parts that the station is made of.
+    (
+        "doctor",
+        &[
+            "call",
+            "clock",
+            "config",
+            "control",
+            "gateway",
+            "ice",
+            "media",
+            "panel",
+            "run",
+            "signalling",
+            "tasks",
+            "usage",
+        ],
+    ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
     (
         "cli",
@@ -174,6 +192,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "control",
             "demo",
+            "doctor",
             "door",
             "hands_on",
             "report",

@@ -40,7 +40,7 @@ const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
 const CA_CERT: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
-const LEAF_CERT: &str = "leaf.crt";
+pub(super) const LEAF_CERT: &str = "leaf.crt";
 const LEAF_KEY: &str = "leaf.key";
 
 pub(super) struct LocalCa {

@@ -7,7 +7,7 @@ mod files;
 mod local_ca;
 mod names;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -168,6 +168,29 @@ fn read_pair(cert: &std::path::Path, key: &std::path::Path) -> Result<Pair, Erro
     Ok((chain, key))
 }
 
+/// Where the certificate of [`Tls::Local`] is, in its folder.
+pub fn certificate_of(dir: &Path) -> PathBuf {
+    dir.join(local_ca::LEAF_CERT)
+}
+
+/// Until when the first certificate of a PEM file is good.
+///
+/// # Errors
+/// A sentence that names the file: it cannot be read, or holds no certificate.
+pub fn certificate_end(file: &Path) -> Result<SystemTime, String> {
+    let bytes = files::read(file).map_err(|error| error.to_string())?;
+    let none = || format!("{} holds no certificate (PEM is expected)", file.display());
+    let leaf = CertificateDer::from_pem_slice(&bytes).map_err(|_| none())?;
+    end_of(&leaf).ok_or_else(none)
+}
+
+/// The last moment of a certificate; `None` for one that cannot be read.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, leaf) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let seconds = u64::try_from(leaf.validity().not_after.timestamp()).ok()?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
 /// Until when the page's certificate is good: of the one that is in use when it is
 /// asked.
 #[derive(Clone, Debug)]
@@ -176,10 +199,7 @@ pub struct CertificateEnd(Arc<Current>);
 impl CertificateEnd {
     /// The last moment; `None` for a certificate that cannot be read.
     pub fn get(&self) -> Option<SystemTime> {
-        let key = self.0.get();
-        let (_, leaf) = x509_parser::parse_x509_certificate(key.cert.first()?).ok()?;
-        let seconds = u64::try_from(leaf.validity().not_after.timestamp()).ok()?;
-        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        end_of(self.0.get().cert.first()?)
     }
 }
 
