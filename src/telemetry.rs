@@ -5,18 +5,24 @@
 //! are kept out by their types ([`Secret`](crate::secret::Secret),
 //! [`Sdp`](crate::call::Sdp)), not by a filter: the tests here hold that.
 
-use std::io;
+use std::{fmt, io};
 
 use tracing::Subscriber;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::field::{RecordFields, VisitOutput};
+use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub mod kind;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// To systemd's journal, fields as fields (`journalctl CALL_ID=...`).
+    /// To systemd's journal, fields as fields in capitals (`journalctl CALL_ID=...`),
+    /// the kind of a message as MESSAGE_ID.
     Journal,
     /// Lines for people, to standard error.
     Text,
@@ -75,7 +81,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
     match format {
         LogFormat::Journal => {
             let journal = tracing_journald::layer().map_err(Error::Journal)?;
-            // CALL_ID, not F_CALL_ID: the field that people are told to look for.
+            // CALL_ID, not F_CALL_ID: the field that people are told to look for; and
+            // `message_id` becomes MESSAGE_ID, which `journalctl -x` explains.
             let journal = journal.with_field_prefix(None);
             registry.with(filter).with(journal).try_init()
         }
@@ -111,9 +118,39 @@ where
     let colour = io::IsTerminal::is_terminal(&io::stderr())
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
+        .fmt_fields(ForPeople)
         .with_writer(to)
         .with_ansi(colour);
     tracing_subscriber::registry().with(filter).with(lines)
+}
+
+/// The usual `name=value`, without `message_id`, which says nothing to a reader.
+struct ForPeople;
+
+impl<'w> FormatFields<'w> for ForPeople {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut visitor = WithoutId(DefaultVisitor::new(writer, true));
+        fields.record(&mut visitor);
+        visitor.0.finish()
+    }
+}
+
+struct WithoutId<'w>(DefaultVisitor<'w>);
+
+impl Visit for WithoutId<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != "message_id" {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.record_debug(field, value);
+    }
 }
 
 fn json<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
@@ -204,6 +241,25 @@ mod tests {
         assert_eq!(line["call_id"], "c1");
         assert_eq!(line["message"], "the call is over");
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn the_kind_of_a_message_is_for_programs() {
+        let tell = || {
+            tracing::info!(
+                message_id = kind::CALL_OVER,
+                call_id = "c1",
+                code = 9901,
+                "the call is over"
+            );
+        };
+        let log = logged(LogFormat::Text, "info", tell);
+        assert!(
+            log.ends_with("the call is over call_id=\"c1\" code=9901\n"),
+            "{log}"
+        );
+        let log = logged(LogFormat::Json, "info", tell);
+        assert!(log.contains(kind::CALL_OVER), "{log}");
     }
 
     #[test]

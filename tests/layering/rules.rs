@@ -34,9 +34,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["call", "clock", "secret", "tasks", "media::Tone"],
     ),
     // The relay guardian, and the station's client of it.
-    ("door", &["call", "clock", "service", "tasks"]),
+    (
+        "door",
+        &["call", "clock", "service", "tasks", "telemetry::kind"],
+    ),
     // A server of its own: it does not know the station's core.
-    ("gateway", &["clock", "secret", "tasks", "wire"]),
+    (
+        "gateway",
+        &["clock", "secret", "tasks", "telemetry::kind", "wire"],
+    ),
     // What buttons do and how signs look is the panel's to say; it has no I/O there.
     (
         "config",
@@ -53,8 +59,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("telemetry", &[]),
-    ("story", &["call"]),
-    ("supervisor", &["clock", "pulse", "tasks"]),
+    // Whoever tells what a person may have to act on names its kind.
+    ("story", &["call", "telemetry::kind"]),
+    (
+        "supervisor",
+        &["clock", "pulse", "tasks", "telemetry::kind"],
+    ),
     ("service", &["tasks"]),
     // Where adapters meet.
     (
@@ -94,6 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "story",
             "supervisor",
             "tasks",
+            "telemetry::kind",
         ],
     ),
     (
