@@ -9,14 +9,17 @@ use std::{fmt, io};
 
 use tracing::Subscriber;
 use tracing::field::{Field, Visit};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+mod dial;
 pub mod kind;
+
+pub use dial::Dial;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -60,6 +63,9 @@ pub enum Error {
     /// Somebody else was first.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// The level cannot be changed any more.
+    #[error("the log's level cannot be changed: {0}")]
+    Dial(#[source] tracing_subscriber::reload::Error),
 }
 
 /// Quiet down what says too much. webrtc-rs warns in every good call, of empty
@@ -71,12 +77,13 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
                      tungstenite=info,tokio_tungstenite=info,h2=info";
 
 /// Starts the log of this process. `filter` is a level for our own part (`info`), or
-/// directives (`warn,doorstation::media=debug`), which go before ours.
+/// directives (`warn,doorstation::media=debug`), which go before ours. The [`Dial`]
+/// changes it later.
 ///
 /// # Errors
 /// The filter is wrong, the journal is not there, or there is a log already.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
-    let filter = filter_of(filter)?;
+pub fn init(format: LogFormat, filter: &str) -> Result<Dial, Error> {
+    let (filter, dial) = Dial::new(filter)?;
     let registry = tracing_subscriber::registry();
     match format {
         LogFormat::Journal => {
@@ -92,7 +99,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
         LogFormat::Text => text(filter, io::stderr).try_init(),
         LogFormat::Json => json(filter, io::stderr).try_init(),
     }
-    .map_err(Error::Twice)
+    .map_err(Error::Twice)?;
+    Ok(dial)
 }
 
 /// Begins each record on an empty line: the demo's living line may stand there.
@@ -111,8 +119,9 @@ impl<W: io::Write> io::Write for FreshLine<W> {
     }
 }
 
-fn text<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+fn text<F, W>(filter: F, to: W) -> impl Subscriber + Send + Sync
 where
+    F: Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let colour = io::IsTerminal::is_terminal(&io::stderr())
@@ -153,8 +162,9 @@ impl Visit for WithoutId<'_> {
     }
 }
 
-fn json<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+fn json<F, W>(filter: F, to: W) -> impl Subscriber + Send + Sync
 where
+    F: Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
@@ -310,7 +320,7 @@ mod tests {
             tracing::info!("one");
             tracing::info!("two");
         });
-        let log = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let log = out.text();
         let records: Vec<_> = log.split("\r\x1b[K").collect();
         assert_eq!(records.len(), 3, "{log:?}");
         assert!(
@@ -336,11 +346,17 @@ mod tests {
                 tracing::subscriber::with_default(text(filter, to), tell);
             }
         }
-        String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+        out.text()
     }
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -58,7 +58,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "secret",
         ],
     ),
-    ("telemetry", &[]),
+    // The level goes back by itself.
+    ("telemetry", &["tasks"]),
     // Whoever tells what a person may have to act on names its kind.
     ("story", &["call", "telemetry::kind"]),
     (
