@@ -37,6 +37,7 @@ use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
 pub use operations::Operations;
 use operations::{Known, Made};
+use crate::telemetry::kind;
 
 /// News that may wait for the report's writer; a call makes about thirty.
 const NEWS: usize = 256;
@@ -244,7 +245,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         supervisor.start("gateway", tasks, gateway.run());
     }
 
-    info!(gateway = ?address, "the station is up");
+    info!(message_id = kind::STATION_UP, gateway = ?address, "the station is up");
     service::tell_up();
     if service::is_watched() {
         supervisor.watch(service::tell_alive);

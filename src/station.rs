@@ -147,11 +147,21 @@ impl Station {
                 .insert(incoming.leg.clone(), incoming.account.clone());
         }
         let mut denied = false;
+        let pressed = if let Input::Pressed(button) = &input {
+            Some(*button)
+        } else {
+            None
+        };
         let mut outputs = VecDeque::from(self.calls.handle(input, clock::now()));
         let mut outcome = Outcome {
             acted: !outputs.is_empty(),
             events: Vec::new(),
         };
+        if let Some(button) = pressed {
+            // After the core knows it, so that the line names the call it began.
+            let view = self.calls.view();
+            story::pressed(button, view.call.as_ref().map(|call| &call.id));
+        }
         while let Some(output) = outputs.pop_front() {
             match output {
                 Output::Door(order) => {

@@ -1,17 +1,31 @@
 //! The story of each call in the log: one line for each thing that a
 //! householder would notice, with the call's id as a field.
+//!
+//! Fields become the journal's in capitals: `call_id`, `account`, `peer`, `call_state`,
+//! `button`, `door`, and `message_id`, which names the kind of the message.
 
 use tracing::{debug, info, warn};
 
-use crate::call::{Attempt, CallId, Connection, DoorNews, Event, Summary};
+use crate::call::{Attempt, Button, CallId, Connection, DoorNews, Event, Summary};
+use crate::telemetry::kind;
+
+/// Writes to the log that a visitor pressed `button`, in `call` or to begin it.
+pub fn pressed(button: Button, call: Option<&CallId>) {
+    info!(
+        message_id = kind::PRESSED,
+        call_id = call.map(CallId::as_str),
+        ?button,
+        "a button was pressed"
+    );
+}
 
 /// Writes `event` to the log.
 pub fn tell(event: &Event) {
     match event {
         Event::Start(call) => debug!(call_id = %call, "the server took the call"),
         Event::Receive { call, from, .. } => {
-            info!(call_id = %call, "somebody calls the door");
-            debug!(call_id = %call, %from, "the caller");
+            info!(message_id = kind::CALL_INCOMING, call_id = %call, "somebody calls the door");
+            debug!(call_id = %call, peer = %from, "the caller");
         }
         Event::StateChange {
             call,
@@ -20,33 +34,38 @@ pub fn tell(event: &Event) {
             code,
             reason,
         } => info!(
+            message_id = kind::CALL_CHANGED,
             call_id = %call,
             %previous,
-            %state,
+            call_state = %state,
             code = code.as_deref(),
             reason = reason.as_deref(),
             "the call changed"
         ),
         Event::CallError { call, failure } => {
-            warn!(call_id = %call, code = failure.code, reason = failure.message, "the call has a fault");
+            warn!(message_id = kind::CALL_FAULT, call_id = %call, code = failure.code, reason = failure.message, "the call has a fault");
         }
         Event::Digit { call, .. } => debug!(call_id = %call, "the far end pressed a key"),
         Event::MediaError { device, message } => {
-            warn!(device = ?device, reason = message, "a device does not work");
+            warn!(message_id = kind::DEVICE_FAILED, device = ?device, reason = message, "a device does not work");
         }
-        Event::MediaRestored(device) => info!(device = ?device, "a device works again"),
+        Event::MediaRestored(device) => {
+            info!(message_id = kind::DEVICE_RESTORED, device = ?device, "a device works again");
+        }
         Event::Connection(account, connection) => match connection {
             Connection::Connecting => debug!(%account, "connecting"),
-            Connection::Connected => info!(%account, "connected; can ring"),
+            Connection::Connected => {
+                info!(message_id = kind::CONNECTED, %account, "connected; can ring");
+            }
             Connection::Lost(failure) => {
-                warn!(%account, code = failure.code, reason = failure.message, "not connected; trying again");
+                warn!(message_id = kind::CONNECTION_LOST, %account, code = failure.code, reason = failure.message, "not connected; trying again");
             }
             Connection::Refused(failure) => {
-                warn!(%account, code = failure.code, reason = failure.message, "the login was refused");
+                warn!(message_id = kind::LOGIN_REFUSED, %account, code = failure.code, reason = failure.message, "the login was refused");
             }
         },
         Event::Door(news) => audit(news),
-        Event::Denied(why) => info!(reason = why, "not possible now"),
+        Event::Denied(why) => info!(message_id = kind::DENIED, reason = why, "not possible now"),
         Event::Moment { call, name, took } => {
             debug!(call_id = %call, name, ms = took.as_secs_f64() * 1e3, "measured");
         }
@@ -54,18 +73,22 @@ pub fn tell(event: &Event) {
         Event::Over {
             call,
             direction,
+            peer,
             talked,
             code,
             reason,
-            ..
-        } => info!(
-            call_id = %call,
-            direction = direction.name(),
-            talked_s = talked.map(|talked| talked.as_secs()),
-            code,
-            reason,
-            "the call is over"
-        ),
+        } => {
+            debug!(call_id = %call, %peer, "the other end");
+            info!(
+                message_id = kind::CALL_OVER,
+                call_id = %call,
+                direction = direction.name(),
+                talked_s = talked.map(|talked| talked.as_secs()),
+                code,
+                reason,
+                "the call is over"
+            );
+        }
         Event::Summary { call, summary } => tell_summary(call, summary),
     }
 }
@@ -82,31 +105,43 @@ fn audit(news: &DoorNews) {
         ),
         DoorNews::Opened(attempt) => info!(
             target: "audit",
+            message_id = kind::DOOR_OPENED,
             who = who(attempt),
             account = attempt.account.as_ref().map(|account| account.as_str()),
             how = attempt.way.name(),
             call_id = attempt.call.as_ref().map(|call| call.as_str()),
-            result = "opened",
+            door = "opened",
             "the door"
         ),
         DoorNews::Refused(attempt, refused) => warn!(
             target: "audit",
+            message_id = kind::DOOR_REFUSED,
             who = who(attempt),
             account = attempt.account.as_ref().map(|account| account.as_str()),
             how = attempt.way.name(),
             call_id = attempt.call.as_ref().map(|call| call.as_str()),
-            result = "refused",
+            door = "refused",
             why = refused.word(),
             reason = refused.sentence(),
             "the door"
         ),
-        DoorNews::Closed => info!(target: "audit", "the door is not released any more"),
-        DoorNews::Contact { open } => info!(target: "audit", open, "the door's contact"),
+        DoorNews::Closed => info!(
+            target: "audit",
+            message_id = kind::DOOR_CLOSED,
+            door = "released no more",
+            "the door is not released any more"
+        ),
+        DoorNews::Contact { open } => info!(
+            target: "audit",
+            message_id = kind::DOOR_CONTACT,
+            door = if *open { "stands open" } else { "is shut" },
+            "the door's contact"
+        ),
         DoorNews::Alarm(alarm) => {
-            warn!(target: "audit", alarm = alarm.name(), reason = alarm.sentence(), "an alarm of the door");
+            warn!(target: "audit", message_id = kind::DOOR_ALARM, alarm = alarm.name(), reason = alarm.sentence(), "an alarm of the door");
         }
         DoorNews::AlarmOver(alarm) => {
-            info!(target: "audit", alarm = alarm.name(), "an alarm of the door is over");
+            info!(target: "audit", message_id = kind::DOOR_ALARM_OVER, alarm = alarm.name(), "an alarm of the door is over");
         }
     }
 }
@@ -120,6 +155,7 @@ fn tell_summary(call: &CallId, summary: &Summary) {
     let figure = |name| summary.figure(name).map(tenths);
     let moment = |name| summary.moment_ms(name).map(tenths);
     info!(
+        message_id = kind::CALL_FIGURES,
         call_id = %call,
         direction = summary.direction.name(),
         talked_s = summary.talked.map(|talked| talked.as_secs()),

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock;
 use crate::pulse::Stillness;
 use crate::tasks::Tasks;
+use crate::telemetry::kind;
 
 /// How long one part may take to stop. A part hangs up, unsubscribes and closes
 /// sockets in well under a second on a network that answers; the sum over all
@@ -88,7 +89,7 @@ impl Supervisor {
                 if stuck.is_empty() {
                     feed();
                 } else if stuck != told {
-                    error!(loops = ?stuck, "did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
+                    error!(message_id = kind::LOOP_STUCK, loops = ?stuck, "did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
                 }
                 told = stuck;
             }
@@ -115,8 +116,11 @@ impl Supervisor {
             name = told.recv() => name,
         };
         match ended {
-            Some(part) => error!(part, "a part of the station ended by itself; stopping"),
-            None => info!("stopping"),
+            Some(part) => error!(
+                message_id = kind::PART_ENDED,
+                part, "a part of the station ended by itself; stopping"
+            ),
+            None => info!(message_id = kind::STATION_STOPPING, "stopping"),
         }
         for part in &self.parts {
             part.stop().await;

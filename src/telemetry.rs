@@ -5,18 +5,27 @@
 //! are kept out by their types ([`Secret`](crate::secret::Secret),
 //! [`Sdp`](crate::call::Sdp)), not by a filter: the tests here hold that.
 
-use std::io;
+use std::{fmt, io};
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::field::{RecordFields, VisitOutput};
+use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+mod dial;
+pub mod kind;
+
+pub use dial::Dial;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// To systemd's journal, fields as fields (`journalctl CALL_ID=...`).
+    /// To systemd's journal, fields as fields in capitals (`journalctl CALL_ID=...`),
+    /// the kind of a message as MESSAGE_ID.
     Journal,
     /// Lines for people, to standard error.
     Text,
@@ -54,6 +63,9 @@ pub enum Error {
     /// Somebody else was first.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// The level cannot be changed any more.
+    #[error("the log's level cannot be changed: {0}")]
+    Dial(#[source] tracing_subscriber::reload::Error),
 }
 
 /// Quiet down what says too much. webrtc-rs warns in every good call, of empty
@@ -65,17 +77,19 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
                      tungstenite=info,tokio_tungstenite=info,h2=info";
 
 /// Starts the log of this process. `filter` is a level for our own part (`info`), or
-/// directives (`warn,doorstation::media=debug`), which go before ours.
+/// directives (`warn,doorstation::media=debug`), which go before ours. The [`Dial`]
+/// changes it later.
 ///
 /// # Errors
 /// The filter is wrong, the journal is not there, or there is a log already.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
-    let filter = filter_of(filter)?;
+pub fn init(format: LogFormat, filter: &str) -> Result<Dial, Error> {
+    let (filter, dial) = Dial::new(filter)?;
     let registry = tracing_subscriber::registry();
     match format {
         LogFormat::Journal => {
             let journal = tracing_journald::layer().map_err(Error::Journal)?;
-            // CALL_ID, not F_CALL_ID: the field that people are told to look for.
+            // CALL_ID, not F_CALL_ID: the field that people are told to look for; and
+            // `message_id` becomes MESSAGE_ID, which `journalctl -x` explains.
             let journal = journal.with_field_prefix(None);
             registry.with(filter).with(journal).try_init()
         }
@@ -85,7 +99,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
         LogFormat::Text => text(filter, io::stderr).try_init(),
         LogFormat::Json => json(filter, io::stderr).try_init(),
     }
-    .map_err(Error::Twice)
+    .map_err(Error::Twice)?;
+    Ok(dial)
 }
 
 /// Begins each record on an empty line: the demo's living line may stand there.
@@ -104,20 +119,52 @@ impl<W: io::Write> io::Write for FreshLine<W> {
     }
 }
 
-fn text<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+fn text<F, W>(filter: F, to: W) -> impl Subscriber + Send + Sync
 where
+    F: Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let colour = io::IsTerminal::is_terminal(&io::stderr())
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
+        .fmt_fields(ForPeople)
         .with_writer(to)
         .with_ansi(colour);
     tracing_subscriber::registry().with(filter).with(lines)
 }
 
-fn json<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+/// The usual `name=value`, without `message_id`, which says nothing to a reader.
+struct ForPeople;
+
+impl<'w> FormatFields<'w> for ForPeople {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut visitor = WithoutId(DefaultVisitor::new(writer, true));
+        fields.record(&mut visitor);
+        visitor.0.finish()
+    }
+}
+
+struct WithoutId<'w>(DefaultVisitor<'w>);
+
+impl Visit for WithoutId<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != "message_id" {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.record_debug(field, value);
+    }
+}
+
+fn json<F, W>(filter: F, to: W) -> impl Subscriber + Send + Sync
 where
+    F: Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
@@ -207,6 +254,25 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_a_message_is_for_programs() {
+        let tell = || {
+            tracing::info!(
+                message_id = kind::CALL_OVER,
+                call_id = "c1",
+                code = 9901,
+                "the call is over"
+            );
+        };
+        let log = logged(LogFormat::Text, "info", tell);
+        assert!(
+            log.ends_with("the call is over call_id=\"c1\" code=9901\n"),
+            "{log}"
+        );
+        let log = logged(LogFormat::Json, "info", tell);
+        assert!(log.contains(kind::CALL_OVER), "{log}");
+    }
+
+    #[test]
     fn a_level_is_ours_and_others_only_warn() {
         let log = logged(LogFormat::Json, "debug", || {
             tracing::debug!(target: "doorstation::media", "ours");
@@ -254,7 +320,7 @@ mod tests {
             tracing::info!("one");
             tracing::info!("two");
         });
-        let log = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let log = out.text();
         let records: Vec<_> = log.split("\r\x1b[K").collect();
         assert_eq!(records.len(), 3, "{log:?}");
         assert!(
@@ -280,11 +346,17 @@ mod tests {
                 tracing::subscriber::with_default(text(filter, to), tell);
             }
         }
-        String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+        out.text()
     }
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -247,7 +247,7 @@ pub fn run() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(()) => outcome(in_runtime(crate::run::run(checked, json, look))),
+                Ok(_) => outcome(in_runtime(crate::run::run(checked, json, look))),
                 Err(error) => refuse(&error),
             }
         }
@@ -258,7 +258,7 @@ pub fn run() -> ExitCode {
                 return refuse(&fault);
             }
             match telemetry::init(format, level) {
-                Ok(()) => outcome(
+                Ok(_) => outcome(
                     demo::enter_card(&options).and_then(|()| in_runtime(demo::run(*options, look))),
                 ),
                 Err(error) => refuse(&error),

@@ -25,6 +25,7 @@ use super::guardian::Limits;
 use super::message::{Lines, Message, Refusal, Reply};
 use crate::call::{DoorOrder, Input, Refused, Relay};
 use crate::clock;
+use crate::telemetry::kind;
 
 /// Orders that may wait for the client. People give one at a time; full: the station
 /// refuses.
@@ -89,11 +90,11 @@ impl Client {
                     if matches!(left, Left::Stopping) {
                         return;
                     }
-                    warn!(reason = %left, "the relay guardian is gone; trying again");
+                    warn!(message_id = kind::RELAY_LOST, reason = %left, "the relay guardian is gone; trying again");
                 }
                 Err(error) if !told_lost => {
                     let path = self.socket.display();
-                    warn!(%path, %error, "the relay guardian cannot be reached; trying again");
+                    warn!(message_id = kind::RELAY_LOST, %path, reason = %error, "the relay guardian cannot be reached; trying again");
                 }
                 Err(_) => {}
             }
@@ -144,7 +145,10 @@ impl Client {
         if !self.tell(Relay::Here { link }).await {
             return Left::Stopping;
         }
-        info!("connected to the relay guardian");
+        info!(
+            message_id = kind::RELAY_BACK,
+            "connected to the relay guardian"
+        );
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut talk = Talk {

@@ -26,6 +26,7 @@ use super::watcher::BEAT;
 use crate::clock;
 use crate::peer::Allowed;
 use crate::tasks::Tasks;
+use crate::telemetry::kind;
 
 /// The station, an operator's command, and room for each to come back before the
 /// kernel has told that it went.
@@ -202,7 +203,11 @@ impl Holder {
                     self.clients.remove(&client);
                 }
                 Output::Keep(left) => {
-                    warn!(left_s = left.as_secs(), "locked after tampering");
+                    warn!(
+                        message_id = kind::RELAY_LOCKED,
+                        left_s = left.as_secs(),
+                        "locked after tampering"
+                    );
                     self.kept.send_replace(Some(left));
                 }
             }

@@ -23,6 +23,7 @@ use super::App;
 use super::page::logged_in;
 use super::serve::Connection;
 use crate::clock;
+use crate::telemetry::kind;
 
 /// The header with the token.
 const TOKEN: &str = "x-door-token";
@@ -110,9 +111,10 @@ pub(super) async fn open(
         // What the station is told it writes down itself.
         warn!(
             target: "audit",
+            message_id = kind::DOOR_REFUSED,
             who = user,
             how = "page",
-            result = "refused",
+            door = "refused",
             why = code,
             from = %connection.peer(),
             reason,

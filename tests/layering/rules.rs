@@ -38,9 +38,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["call", "clock", "secret", "tasks", "media::Tone"],
     ),
     // The relay guardian, and the station's client of it.
-    ("door", &["call", "clock", "peer", "service", "tasks"]),
+    (
+        "door",
+        &["call", "clock", "peer", "service", "tasks", "telemetry::kind"],
+    ),
     // A server of its own: it does not know the station's core.
-    ("gateway", &["clock", "secret", "tasks", "wire"]),
+    (
+        "gateway",
+        &["clock", "secret", "tasks", "telemetry::kind", "wire"],
+    ),
     // What buttons do and how signs look is the panel's to say; it has no I/O there.
     (
         "config",
@@ -79,9 +85,14 @@ const LAYERS: &[(&str, &[&str])] = &[
         "metrics",
         &["call", "clock", "ledger", "report", "tasks", "usage"],
     ),
-    ("telemetry", &[]),
-    ("story", &["call"]),
-    ("supervisor", &["clock", "pulse", "tasks"]),
+    // The level goes back by itself.
+    ("telemetry", &["tasks"]),
+    // Whoever tells what a person may have to act on names its kind.
+    ("story", &["call", "telemetry::kind"]),
+    (
+        "supervisor",
+        &["clock", "pulse", "tasks", "telemetry::kind"],
+    ),
     ("service", &["tasks"]),
     // Where adapters meet.
     (
@@ -124,6 +135,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "story",
             "supervisor",
             "tasks",
+            "telemetry::kind",
         ],
     ),
     (
