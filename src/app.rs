@@ -35,9 +35,9 @@ use crate::signalling::kandy;
 use crate::station::{self, Listener, News, Station};
 use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
+use crate::telemetry::kind;
 pub use operations::Operations;
 use operations::{Known, Made};
-use crate::telemetry::kind;
 
 /// News that may wait for the report's writer; a call makes about thirty.
 const NEWS: usize = 256;

@@ -40,7 +40,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The relay guardian, and the station's client of it.
     (
         "door",
-        &["call", "clock", "peer", "service", "tasks", "telemetry::kind"],
+        &[
+            "call",
+            "clock",
+            "peer",
+            "service",
+            "tasks",
+            "telemetry::kind",
+        ],
     ),
     // A server of its own: it does not know the station's core.
     (
