@@ -1,8 +1,13 @@
 //! The story of each call in the log: one line for each thing that a
 //! householder would notice, with the call's id as a field.
 //!
+//! Each line is a sentence of its own, for `journalctl` shows nothing else; the fields
+//! are there to be searched by.
+//!
 //! Fields become the journal's in capitals: `call_id`, `account`, `peer`, `call_state`,
 //! `button`, `door`, and `message_id`, which names the kind of the message.
+
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
@@ -15,7 +20,7 @@ pub fn pressed(button: Button, call: Option<&CallId>) {
         message_id = kind::PRESSED,
         call_id = call.map(CallId::as_str),
         ?button,
-        "a button was pressed"
+        "a button was pressed: {button:?}"
     );
 }
 
@@ -40,32 +45,37 @@ pub fn tell(event: &Event) {
             call_state = %state,
             code = code.as_deref(),
             reason = reason.as_deref(),
-            "the call changed"
+            "the call goes from {previous} to {state}{}",
+            because(reason.as_deref(), code.as_deref())
         ),
         Event::CallError { call, failure } => {
-            warn!(message_id = kind::CALL_FAULT, call_id = %call, code = failure.code, reason = failure.message, "the call has a fault");
+            warn!(message_id = kind::CALL_FAULT, call_id = %call, code = failure.code, reason = failure.message, "the call has a fault: {}", failure.message);
         }
         Event::Digit { call, .. } => debug!(call_id = %call, "the far end pressed a key"),
         Event::MediaError { device, message } => {
-            warn!(message_id = kind::DEVICE_FAILED, device = ?device, reason = message, "a device does not work");
+            warn!(message_id = kind::DEVICE_FAILED, device = ?device, reason = message, "a device does not work: {message}");
         }
         Event::MediaRestored(device) => {
-            info!(message_id = kind::DEVICE_RESTORED, device = ?device, "a device works again");
+            info!(message_id = kind::DEVICE_RESTORED, device = ?device, "a device works again: {device:?}");
         }
         Event::Connection(account, connection) => match connection {
             Connection::Connecting => debug!(%account, "connecting"),
             Connection::Connected => {
-                info!(message_id = kind::CONNECTED, %account, "connected; can ring");
+                info!(message_id = kind::CONNECTED, %account, "account {account} is connected and can ring");
             }
             Connection::Lost(failure) => {
-                warn!(message_id = kind::CONNECTION_LOST, %account, code = failure.code, reason = failure.message, "not connected; trying again");
+                warn!(message_id = kind::CONNECTION_LOST, %account, code = failure.code, reason = failure.message, "account {account} is not connected, trying again: {}", failure.message);
             }
             Connection::Refused(failure) => {
-                warn!(message_id = kind::LOGIN_REFUSED, %account, code = failure.code, reason = failure.message, "the login was refused");
+                warn!(message_id = kind::LOGIN_REFUSED, %account, code = failure.code, reason = failure.message, "account {account}: the login was refused: {}", failure.message);
             }
         },
         Event::Door(news) => audit(news),
-        Event::Denied(why) => info!(message_id = kind::DENIED, reason = why, "not possible now"),
+        Event::Denied(why) => info!(
+            message_id = kind::DENIED,
+            reason = why,
+            "not possible now: {why}"
+        ),
         Event::Moment { call, name, took } => {
             debug!(call_id = %call, name, ms = took.as_secs_f64() * 1e3, "measured");
         }
@@ -86,7 +96,9 @@ pub fn tell(event: &Event) {
                 talked_s = talked.map(|talked| talked.as_secs()),
                 code,
                 reason,
-                "the call is over"
+                "the call is over{}{}",
+                after(*talked),
+                because(Some(reason), Some(code))
             );
         }
         Event::Summary { call, summary } => tell_summary(call, summary),
@@ -111,7 +123,8 @@ fn audit(news: &DoorNews) {
             how = attempt.way.name(),
             call_id = attempt.call.as_ref().map(|call| call.as_str()),
             door = "opened",
-            "the door"
+            "the door was opened{}",
+            by(attempt)
         ),
         DoorNews::Refused(attempt, refused) => warn!(
             target: "audit",
@@ -123,7 +136,9 @@ fn audit(news: &DoorNews) {
             door = "refused",
             why = refused.word(),
             reason = refused.sentence(),
-            "the door"
+            "the door stays shut{}: {}",
+            by(attempt),
+            refused.sentence()
         ),
         DoorNews::Closed => info!(
             target: "audit",
@@ -131,18 +146,42 @@ fn audit(news: &DoorNews) {
             door = "released no more",
             "the door is not released any more"
         ),
-        DoorNews::Contact { open } => info!(
-            target: "audit",
-            message_id = kind::DOOR_CONTACT,
-            door = if *open { "stands open" } else { "is shut" },
-            "the door's contact"
-        ),
+        DoorNews::Contact { open } => {
+            let door = if *open { "stands open" } else { "is shut" };
+            info!(target: "audit", message_id = kind::DOOR_CONTACT, door, "the door {door}");
+        }
         DoorNews::Alarm(alarm) => {
-            warn!(target: "audit", message_id = kind::DOOR_ALARM, alarm = alarm.name(), reason = alarm.sentence(), "an alarm of the door");
+            warn!(target: "audit", message_id = kind::DOOR_ALARM, alarm = alarm.name(), reason = alarm.sentence(), "an alarm of the door: {}", alarm.sentence());
         }
         DoorNews::AlarmOver(alarm) => {
-            info!(target: "audit", message_id = kind::DOOR_ALARM_OVER, alarm = alarm.name(), "an alarm of the door is over");
+            info!(target: "audit", message_id = kind::DOOR_ALARM_OVER, alarm = alarm.name(), "an alarm of the door is over: {}", alarm.name());
         }
+    }
+}
+
+/// `: alice@home.local, by the page`.
+fn by(attempt: &Attempt) -> String {
+    let way = attempt.way.name();
+    match who(attempt) {
+        Some(who) => format!(": {who}, {way}"),
+        None => format!(": {way}"),
+    }
+}
+
+/// ` after 12 s`, or nothing if nobody talked.
+fn after(talked: Option<Duration>) -> String {
+    talked.map_or_else(String::new, |talked| {
+        format!(" after {} s", talked.as_secs())
+    })
+}
+
+/// `: Temporarily Unavailable (480)`, as much of it as is known.
+fn because(reason: Option<&str>, code: Option<&str>) -> String {
+    match (reason, code) {
+        (Some(reason), Some(code)) => format!(": {reason} ({code})"),
+        (Some(reason), None) => format!(": {reason}"),
+        (None, Some(code)) => format!(": {code}"),
+        (None, None) => String::new(),
     }
 }
 
@@ -178,10 +217,40 @@ fn tell_summary(call: &CallId, summary: &Summary) {
         encode_ms_p95 = figure("encode_ms_p95"),
         cpu_percent_p50 = figure("cpu_percent_p50"),
         cpu_percent_p95 = figure("cpu_percent_p95"),
-        "the call in figures"
+        "the call in figures: {}",
+        sentence(summary)
     );
 }
 
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+/// The figures that people ask for first, those that there are.
+fn sentence(summary: &Summary) -> String {
+    const MOMENTS: [(&str, &str); 3] = [
+        ("press_to_ringing", "rang after"),
+        ("answer_to_first_picture_sent", "picture after"),
+        ("answer_to_first_sound", "sound after"),
+    ];
+    const FIGURES: [(&str, &str, &str); 5] = [
+        ("frames_per_s_p50", "pictures a second", ""),
+        ("round_trip_ms_p50", "round trip", " ms"),
+        ("loss_percent_p50", "loss", " %"),
+        ("jitter_buffer_ms_p50", "jitter buffer", " ms"),
+        ("echo_loss_db_p50", "echo less by", " dB"),
+    ];
+    let moments = MOMENTS.iter().filter_map(|(name, words)| {
+        let ms = summary.moment_ms(name)?;
+        Some(format!("{words} {ms:.0} ms"))
+    });
+    let figures = FIGURES.iter().filter_map(|(name, words, unit)| {
+        let value = tenths(summary.figure(name)?);
+        Some(format!("{words} {value}{unit}"))
+    });
+    let all: Vec<_> = moments.chain(figures).collect();
+    match all.is_empty() {
+        true => "none, nobody talked".to_owned(),
+        false => all.join(", "),
+    }
 }
