@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_goes_back_by_itself() {
         let (out, dial, _guard) = log();
-        tracing::debug!("before");
+        tracing::debug!("unasked");
         dial.set(&Tasks::new(), "debug", LONG).unwrap();
         tracing::debug!("early");
         tokio::time::sleep(LONG - MOMENT).await;
@@ -116,7 +116,7 @@ mod tests {
         tracing::info!("usual");
         let text = out.text();
         for (word, told) in [
-            ("before", false),
+            ("unasked", false),
             ("early", true),
             ("late", true),
             ("after", false),
