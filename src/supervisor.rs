@@ -89,7 +89,7 @@ impl Supervisor {
                 if stuck.is_empty() {
                     feed();
                 } else if stuck != told {
-                    error!(message_id = kind::LOOP_STUCK, loops = ?stuck, "did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
+                    error!(message_id = kind::LOOP_STUCK, loops = ?stuck, "the loops {stuck:?} did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
                 }
                 told = stuck;
             }
@@ -118,7 +118,7 @@ impl Supervisor {
         match ended {
             Some(part) => error!(
                 message_id = kind::PART_ENDED,
-                part, "a part of the station ended by itself; stopping"
+                part, "the part {part} of the station ended by itself; stopping"
             ),
             None => info!(message_id = kind::STATION_STOPPING, "stopping"),
         }

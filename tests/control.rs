@@ -325,13 +325,15 @@ async fn who_cannot_reach_the_station_is_told_what_to_do() -> Result<()> {
     let copy = bench.folder.path().join("doorstation");
     std::fs::copy(env!("CARGO_BIN_EXE_doorstation"), &copy)?;
     std::fs::set_permissions(&copy, open)?;
-    let output = Command::new(&copy)
-        .args(["status", "--json", "--socket"])
-        .arg(bench.socket())
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .await?;
+    let as_nobody = || {
+        Command::new(&copy)
+            .args(["status", "--json", "--socket"])
+            .arg(bench.socket())
+            .uid(65534)
+            .gid(65534)
+            .output()
+    };
+    let output = as_nobody().await?;
     ensure!(output.status.code() == Some(3), "{output:?}");
     let reply: Value = serde_json::from_slice(&output.stdout)?;
     ensure!(reply["code"] == "not_allowed", "{reply}");
@@ -341,13 +343,7 @@ async fn who_cannot_reach_the_station_is_told_what_to_do() -> Result<()> {
     // Though the file lets everybody in, the kernel says who it is.
     let everybody = std::fs::Permissions::from_mode(0o666);
     std::fs::set_permissions(bench.socket(), everybody)?;
-    let output = Command::new(&copy)
-        .args(["status", "--socket"])
-        .arg(bench.socket())
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .await?;
+    let output = as_nobody().await?;
     ensure!(output.status.code() == Some(3), "{output:?}");
     bench.station.stop().await
 }

@@ -77,16 +77,15 @@ fn panel(panel: &checked::Panel) -> Finding {
     }
 }
 
-/// The first fault that one of the devices told.
-fn fault(news: &mut mpsc::Receiver<Input>, asked: Device) -> Option<String> {
+/// The first fault that each device told.
+fn faults(news: &mut mpsc::Receiver<Input>) -> BTreeMap<Device, String> {
+    let mut faults = BTreeMap::new();
     while let Ok(input) = news.try_recv() {
-        if let Input::Device(device, Some(reason)) = input
-            && device == asked
-        {
-            return Some(reason);
+        if let Input::Device(device, Some(reason)) = input {
+            faults.entry(device).or_insert(reason);
         }
     }
-    None
+    faults
 }
 
 async fn camera(settings: CameraSettings, note: &mut (dyn FnMut(Finding) + Send)) {
@@ -99,7 +98,7 @@ async fn camera(settings: CameraSettings, note: &mut (dyn FnMut(Finding) + Send)
             for codec in camera.codecs() {
                 rates.insert(codec, rate(&camera, codec).await);
             }
-            note(match fault(&mut news, Device::Camera) {
+            note(match faults(&mut news).remove(&Device::Camera) {
                 Some(reason) => Finding::failure("camera", reason, remedy("camera")),
                 None => pictures(rates.values().copied().fold(0.0, f64::max), wanted),
             });
@@ -214,12 +213,7 @@ async fn sound(sound: &checked::Sound, note: &mut (dyn FnMut(Finding) + Send)) {
             let heard = listen(&running).await;
             drop(listener);
             let blocks = |name| running.figures().get(name).copied().unwrap_or(0.0);
-            let mut faults = BTreeMap::new();
-            while let Ok(input) = news.try_recv() {
-                if let Input::Device(device, Some(reason)) = input {
-                    faults.entry(device).or_insert(reason);
-                }
-            }
+            let faults = faults(&mut news);
             if let Some(name) = &sound.playback {
                 let fault = faults.get(&Device::Speaker);
                 note(card("speaker", name, fault, blocks("speaker_blocks")));

@@ -102,7 +102,7 @@ pub struct Patient {
 }
 
 /// Looks at everything; `tell` gets each finding as soon as there is one. Gives the
-/// worst grade. Takes about 10 s without a running station.
+/// worst grade. Takes 10 to 20 s without a running station.
 pub async fn examine(patient: &Patient, tell: &mut (dyn FnMut(Finding) + Send)) -> Grade {
     let mut worst = Grade::Ok;
     let mut note = |finding: Finding| {
