@@ -437,9 +437,12 @@ async fn a_hundred_followers_and_ten_cameras_leave_nothing_behind() {
         let rig = start(Source::Test);
         for _ in 0..10 {
             let mut feed = rig.camera.subscribe(VideoCodec::Vp8);
-            // Who was too slow for it has missed the key frame.
-            if let Some(first) = next_or_lag(&mut feed).await {
-                assert!(first.key);
+            // What the encoder still had of the follower before may come first; who was
+            // too slow for it has missed the key frame.
+            let mut early = 0;
+            while next_or_lag(&mut feed).await.is_some_and(|frame| !frame.key) {
+                early += 1;
+                assert!(early < 5, "no key frame for a new follower");
             }
         }
         rig.stop().await;

