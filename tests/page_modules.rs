@@ -6,8 +6,13 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Names under which the browser is installed, the usual one first.
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// Names under which the browser is installed, the lightest one first.
+const BROWSERS: [&str; 4] = [
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+];
 
 #[test]
 fn every_check_of_the_page_passes() {

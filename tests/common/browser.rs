@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// What goes wrong with a URL; reqwest gives no name for it.
 type UrlError = <Url as FromStr>::Err;
 
+/// The same browser without its windows, tabs and settings.
+const SHELL: &str = "chromium-headless-shell";
+
 /// How often a condition inside a page is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -45,7 +48,7 @@ impl Programs {
     /// `Ok(None)` asks the test to pass without having run; its reason is printed.
     /// Where every test must run (in CI and in `script/test`) that is an error.
     pub(crate) fn find() -> Result<Option<Self>> {
-        let chromium = in_path(&["chromium", "chromium-browser", "google-chrome"]);
+        let chromium = in_path(&[SHELL, "chromium", "chromium-browser", "google-chrome"]);
         let driver = in_path(&["chromedriver"]);
         let missing = match (chromium, driver) {
             (Some(chromium), Some(driver)) => return Ok(Some(Self { chromium, driver })),
@@ -277,6 +280,8 @@ fn capabilities(programs: &Programs, profile: &Path, microphone: &Path) -> Map<S
         "--use-fake-ui-for-media-stream".to_owned(),
         "--use-fake-device-for-media-stream".to_owned(),
         format!("--use-file-for-fake-audio-capture={}", microphone.display()),
+        // The shell hides them even from a page that was given the microphone.
+        "--disable-features=WebRtcHideLocalIpsWithMdns".to_owned(),
         "--window-size=1280,900".to_owned(),
         format!("--user-data-dir={}", profile.join("profile").display()),
     ];
@@ -285,8 +290,14 @@ fn capabilities(programs: &Programs, profile: &Path, microphone: &Path) -> Map<S
         arguments.push("--no-sandbox".to_owned());
     }
     let options = json!({ "binary": programs.chromium, "args": arguments });
+    // The driver opens a first page in the shell only by this name.
+    let name = if programs.chromium.ends_with(SHELL) {
+        "chrome-headless-shell"
+    } else {
+        "chrome"
+    };
     let Value::Object(map) = json!({
-        "browserName": "chrome",
+        "browserName": name,
         "acceptInsecureCerts": true,
         "goog:chromeOptions": options,
         "goog:loggingPrefs": { "browser": "ALL" },
