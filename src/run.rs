@@ -24,14 +24,15 @@ use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::signalling::kandy;
 use crate::tasks::Tasks;
+use crate::telemetry::Dial;
 
 /// Runs the station until a signal stops it; with `json` it prints what happens as
-/// `docs/json-events.md` describes.
+/// `docs/json-events.md` describes. `dial` is the level of the log.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(config: Checked, json: bool, look: Look) -> anyhow::Result<()> {
+pub async fn run(config: Checked, json: bool, look: Look, dial: Dial) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
     stop_on_signal(&stop, None, &tasks).context("signals")?;
@@ -45,7 +46,7 @@ pub async fn run(config: Checked, json: bool, look: Look) -> anyhow::Result<()> 
     } else {
         (Report::silent(), None)
     };
-    let result = app::run(plan(config, view, report)?, stop).await;
+    let result = app::run(plan(config, view, report, dial)?, stop).await;
     tasks.stop().await;
     if let Some(writer) = writer {
         writer.close().await;
@@ -58,7 +59,12 @@ fn told(started: io::Result<(Report, Writer)>) -> anyhow::Result<(Report, Option
     Ok((report, Some(writer)))
 }
 
-fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::Result<Plan> {
+fn plan(
+    config: Checked,
+    view: watch::Sender<View>,
+    report: Report,
+    dial: Dial,
+) -> anyhow::Result<Plan> {
     let panel = match config.panel.kind {
         Gpio::Sim => sim::panel(sim::Mode::Auto, report.clone())
             .context("the simulated panel on standard input")?
@@ -68,7 +74,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
         }
     };
     let ready = introduction(&config);
-    let operations = operations(&config);
+    let operations = operations(&config, dial);
     Ok(Plan {
         call: call::Settings {
             ring: config.call.ring,
@@ -113,7 +119,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
     })
 }
 
-fn operations(config: &Checked) -> Operations {
+fn operations(config: &Checked, dial: Dial) -> Operations {
     let buttons = config.panel.settings.buttons.iter();
     let buttons: Vec<_> = buttons
         .map(|button| (button.name.clone(), button.actions))
@@ -148,6 +154,7 @@ fn operations(config: &Checked) -> Operations {
             .gateway
             .as_ref()
             .map(|gateway| gateway.state_dir.clone()),
+        dial,
     }
 }
 

@@ -176,16 +176,39 @@ where
 
 /// A level counts for us, others tell what is odd; directives are taken as they are.
 fn filter_of(written: &str) -> Result<EnvFilter, Error> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    parsed(&directives(written.trim()), written)
+}
+
+/// `usual` and besides it what `written` says; a level takes its place.
+fn turned(usual: &str, written: &str) -> Result<EnvFilter, Error> {
     let written = written.trim();
-    let all = match LEVELS.contains(&written) {
+    if is_level(written) {
+        return filter_of(written);
+    }
+    let mut all = directives(usual.trim());
+    for directive in written.split(',').map(str::trim) {
+        // Of whatever crate it is, it may be a module of ours.
+        all = format!("{all},{directive},doorstation::{directive}");
+    }
+    parsed(&all, written)
+}
+
+fn directives(written: &str) -> String {
+    match is_level(written) {
         true => format!(
             "{},{NOISE},doorstation={written},wire={written}",
             least(written)
         ),
         // Of two directives for one target the later one counts.
         false => format!("warn,{NOISE},{written}"),
-    };
+    }
+}
+
+fn is_level(written: &str) -> bool {
+    ["off", "error", "warn", "info", "debug", "trace"].contains(&written)
+}
+
+fn parsed(all: &str, written: &str) -> Result<EnvFilter, Error> {
     EnvFilter::builder()
         .parse(all)
         .map_err(|source| Error::Filter {
@@ -203,7 +226,7 @@ fn least(level: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -335,7 +358,7 @@ mod tests {
     }
 
     /// What `tell` logs.
-    fn logged(format: LogFormat, filter: &str, tell: impl FnOnce()) -> String {
+    pub(crate) fn logged(format: LogFormat, filter: &str, tell: impl FnOnce()) -> String {
         let out = Shared::default();
         let writer = out.clone();
         let to = move || writer.clone();

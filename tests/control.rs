@@ -229,6 +229,37 @@ async fn who_calls_the_door_is_answered_and_refused_over_the_socket() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_more_for_a_while() -> Result<()> {
+    let bench = Bench::start().await?;
+    let turn = async |arguments: &[&str]| {
+        let arguments = [&["log-level"], arguments].concat();
+        bench.ask(&arguments).await
+    };
+    let (reply, code) = turn(&["call=debug,media::rtc=trace", "--for", "2m"]).await?;
+    ensure!(code == Some(0) && reply["acted"] == true, "{reply}");
+    let message = reply["message"].as_str().context("a sentence")?;
+    ensure!(message.contains("for 120 s"), "{message}");
+
+    for (filter, time, about) in [
+        ("call=loud", "1m", "write a level"),
+        ("debug", "25h", "at most 24 h"),
+    ] {
+        let (reply, code) = turn(&[filter, "--for", time]).await?;
+        ensure!(code == Some(1) && reply["code"] == "unknown", "{reply}");
+        let message = reply["message"].as_str().context("a sentence")?;
+        ensure!(message.contains(about), "{message}");
+    }
+    let output = command(
+        &bench.socket(),
+        &["log-level", "debug", "--for", "soon"],
+        &[],
+    )
+    .await?;
+    ensure!(output.status.code() == Some(2), "{output:?}");
+    bench.station.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_hurts_nobody() -> Result<()> {
     let bench = Bench::start().await?;
     let mut stream = bench.connect().await?;

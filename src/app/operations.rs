@@ -20,6 +20,7 @@ use crate::report::Report;
 use crate::station::Question;
 use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
+use crate::telemetry::Dial;
 
 use super::{HomeAccount, MediaPlan};
 
@@ -42,6 +43,8 @@ pub struct Operations {
     pub panel: String,
     /// Where the station keeps its state, if it does.
     pub state_dir: Option<PathBuf>,
+    /// The level of the log.
+    pub dial: Dial,
 }
 
 impl Operations {
@@ -167,6 +170,7 @@ impl Known {
             ledger: made.ledger,
             report: made.report,
             entrance: made.entrance,
+            dial: self.operations.dial,
             about: About {
                 name: self.operations.name,
                 started: self.started,

@@ -247,7 +247,7 @@ pub fn run() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(_) => outcome(in_runtime(crate::run::run(checked, json, look))),
+                Ok(dial) => outcome(in_runtime(crate::run::run(checked, json, look, dial))),
                 Err(error) => refuse(&error),
             }
         }
@@ -258,8 +258,9 @@ pub fn run() -> ExitCode {
                 return refuse(&fault);
             }
             match telemetry::init(format, level) {
-                Ok(_) => outcome(
-                    demo::enter_card(&options).and_then(|()| in_runtime(demo::run(*options, look))),
+                Ok(dial) => outcome(
+                    demo::enter_card(&options)
+                        .and_then(|()| in_runtime(demo::run(*options, look, dial))),
                 ),
                 Err(error) => refuse(&error),
             }

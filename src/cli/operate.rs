@@ -59,6 +59,17 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Let the log say more or less, for a while.
+    LogLevel {
+        /// A level for all (`debug`), or parts with theirs (`call=debug,media::rtc=trace`).
+        filter: String,
+
+        /// For how long: `90s`, `10m`, `2h`; at most a day.
+        #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = time)]
+        time: Duration,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Do what a press of a button of the panel does now.
     Press {
         /// The button's name in the configuration.
@@ -77,8 +88,27 @@ impl Command {
             Command::Answer { reach } => (Request::Answer {}, reach),
             Command::Reject { reach } => (Request::Reject {}, reach),
             Command::End { reach } => (Request::End {}, reach),
+            Command::LogLevel {
+                filter,
+                time,
+                reach,
+            } => {
+                let seconds = time.as_secs();
+                (Request::LogLevel { filter, seconds }, reach)
+            }
             Command::Press { button, reach } => (Request::Press { button }, reach),
         }
+    }
+}
+
+/// A time as people write it: `90s`, `10m`, `1h 30m`.
+fn time(written: &str) -> Result<Duration, String> {
+    let mistake = "a time is written like 90s, 10m or 2h, and is at least 1s";
+    let time: jiff::SignedDuration = written.parse().map_err(|_| mistake)?;
+    let time = Duration::try_from(time).map_err(|_| mistake)?;
+    match time.as_secs() {
+        0 => Err(mistake.to_owned()),
+        _ => Ok(time),
     }
 }
 

@@ -13,14 +13,17 @@ use crate::ledger::Entry;
 use crate::panel::action::{self, Deed};
 use crate::report::{device_name, terminal};
 use crate::station::{Outcome, Question};
+use crate::tasks::Tasks;
 use crate::{call, clock, usage};
 
 /// The loop answers at once unless it is stuck; shorter than a client's patience.
 const ANSWER: Duration = Duration::from_secs(3);
+/// The longest time for which the log says more: to wait for what happens once a day.
+const LONGEST_TURN: Duration = Duration::from_secs(24 * 3600);
 
 impl Desk {
     /// Answers everything but `watch`, which only begins here.
-    pub(super) async fn answer(&self, request: &Request) -> Reply {
+    pub(super) async fn answer(&self, request: &Request, tasks: &Tasks) -> Reply {
         match request {
             Request::Status {} => Reply {
                 status: Some(Box::new(self.status())),
@@ -41,6 +44,26 @@ impl Desk {
                 Ok(actions) => self.press(actions).await,
                 Err(sentence) => Reply::no("unknown", sentence),
             },
+            Request::LogLevel { filter, seconds } => self.turn_dial(filter, *seconds, tasks),
+        }
+    }
+
+    fn turn_dial(&self, filter: &str, seconds: u64, tasks: &Tasks) -> Reply {
+        let time = Duration::from_secs(seconds);
+        if time > LONGEST_TURN {
+            let hours = LONGEST_TURN.as_secs() / 3600;
+            return Reply::no(
+                "unknown",
+                format!("for at most {hours} h: a log that says much fills a card"),
+            );
+        }
+        match self.dial.set(tasks, filter, time) {
+            Ok(()) => done(
+                &format!("the log says {filter} for {seconds} s, then what it said before"),
+                true,
+                None,
+            ),
+            Err(error) => Reply::no("unknown", error.to_string()),
         }
     }
 

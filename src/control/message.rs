@@ -40,6 +40,13 @@ pub enum Request {
         /// Its name in the configuration.
         button: String,
     },
+    /// To say more or less in the log, for a while.
+    LogLevel {
+        /// A level, or targets with theirs: `debug`, `call=debug`.
+        filter: String,
+        /// For how long; then the log is as it was at the start.
+        seconds: u64,
+    },
 }
 
 /// What it is answered.
@@ -246,6 +253,13 @@ mod tests {
                 r#"{"do":"press","button":"bell"}"#,
                 Request::Press {
                     button: "bell".into(),
+                },
+            ),
+            (
+                r#"{"do":"log_level","filter":"call=debug","seconds":600}"#,
+                Request::LogLevel {
+                    filter: "call=debug".into(),
+                    seconds: 600,
                 },
             ),
         ] {

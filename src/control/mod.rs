@@ -40,6 +40,7 @@ use crate::peer::{self, Allowed};
 use crate::report::Report;
 use crate::station::Question;
 use crate::tasks::Tasks;
+use crate::telemetry::Dial;
 
 /// Where the socket is on an installed station.
 pub const SOCKET: &str = "/run/doorstation/control.sock";
@@ -61,6 +62,8 @@ pub struct Desk {
     pub report: Report,
     /// Asks for the light of the entrance.
     pub entrance: mpsc::Sender<()>,
+    /// The level of the log.
+    pub dial: Dial,
     /// What does not change while the station runs.
     pub about: About,
     /// What can be called.

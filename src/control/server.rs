@@ -66,6 +66,7 @@ pub(super) async fn serve(
             heard: Vec::new(),
             desk: desk.clone(),
             watchers: watchers.clone(),
+            tasks: tasks.clone(),
         };
         tasks.spawn("control-connection", async move {
             if let Err(error) = connection.serve().await {
@@ -108,6 +109,8 @@ struct Connection {
     heard: Vec<u8>,
     desk: Arc<Desk>,
     watchers: Arc<Semaphore>,
+    /// For what a request leaves to be done later.
+    tasks: Tasks,
 }
 
 /// What came of waiting for a line.
@@ -143,7 +146,7 @@ impl Connection {
                     }
                 },
                 Ok(request) => {
-                    let reply = self.desk.answer(&request).await;
+                    let reply = self.desk.answer(&request, &self.tasks).await;
                     self.say(&reply).await?;
                 }
                 Err(error) => {

@@ -32,6 +32,7 @@ use crate::report::{self, Ready, Report};
 use crate::secret::Secret;
 use crate::service::stop_on_signal;
 use crate::tasks::Tasks;
+use crate::telemetry::Dial;
 use options::{Login, Options, PanelInput, Video};
 
 /// The account at the embedded gateway.
@@ -66,12 +67,12 @@ pub fn enter_card(options: &Options) -> anyhow::Result<()> {
     Err(error).context("the demo cannot start itself with its simulated sound card")
 }
 
-/// Runs the demo until somebody quits.
+/// Runs the demo until somebody quits. `dial` is the level of the log.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
+pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()> {
     let state = state_dir(&options)?;
     let _temporary = options.state.is_none().then(|| Temporary(state.clone()));
     let people = People::of(&options);
@@ -124,6 +125,7 @@ pub async fn run(options: Options, look: Look) -> anyhow::Result<()> {
             buttons: Operations::simulated_buttons(),
             panel: "simulated".to_owned(),
             state_dir: Some(state),
+            dial,
         },
     };
     let result = app::run(plan, stop).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use super::{Error, filter_of};
+use super::{Error, filter_of, turned};
 use crate::tasks::Tasks;
 
 /// Sets what passes into the log of this process; clones turn the same dial.
@@ -43,15 +43,16 @@ impl Dial {
     }
 
     /// Lets pass what `filter` says, for `time`; then what the log began with. `filter`
-    /// is written as for [`init`](super::init). A second turn takes the place of the
-    /// first, its time included.
+    /// is a level, or directives that count besides what the log began with; their
+    /// targets may be our modules by their short names (`call=debug`). A second turn
+    /// takes the place of the first, its time included.
     ///
     /// # Errors
     /// The filter is wrong, and nothing changes.
     pub fn set(&self, tasks: &Tasks, filter: &str, time: Duration) -> Result<(), Error> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            self.pass(filter)?;
+            self.pass(turned(&self.usual, filter)?)?;
             *turns += 1;
             *turns
         };
@@ -70,14 +71,13 @@ impl Dial {
         if *turns != turn {
             return;
         }
-        match self.pass(&self.usual) {
+        match filter_of(&self.usual).and_then(|usual| self.pass(usual)) {
             Ok(()) => info!(filter = %self.usual, "the log's level is as before"),
             Err(error) => warn!(%error, "the log's level cannot be set back"),
         }
     }
 
-    fn pass(&self, filter: &str) -> Result<(), Error> {
-        let filter = filter_of(filter)?;
+    fn pass(&self, filter: EnvFilter) -> Result<(), Error> {
         self.handle.reload(filter).map_err(Error::Dial)
     }
 }
@@ -152,5 +152,18 @@ mod tests {
         let text = out.text();
         assert!(text.contains("usual") && !text.contains("silent"), "{text}");
         assert_eq!(tasks.alive(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_says_more_and_the_rest_what_it_said() {
+        let (out, dial, _guard) = log();
+        dial.set(&Tasks::new(), "call=debug", LONG).unwrap();
+        tracing::debug!(target: "doorstation::call::active", "of the part");
+        tracing::debug!(target: "doorstation::gateway", "of another");
+        tracing::info!(target: "doorstation::gateway", "usual");
+        let text = out.text();
+        assert!(text.contains("of the part"), "{text}");
+        assert!(!text.contains("of another"), "{text}");
+        assert!(text.contains("usual"), "{text}");
     }
 }

@@ -84,6 +84,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "report",
             "station",
             "tasks",
+            "telemetry",
             "usage",
         ],
     ),
@@ -142,7 +143,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "story",
             "supervisor",
             "tasks",
-            "telemetry::kind",
+            "telemetry",
         ],
     ),
     (
@@ -162,6 +163,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "signalling",
             "station",
             "tasks",
+            "telemetry",
         ],
     ),
     (
@@ -183,6 +185,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "signalling",
             "station",
             "tasks",
+            "telemetry",
         ],
     ),
     // It tries the parts that the station is made of.
@@ -253,7 +256,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("gpiocdev", &["door", "panel::cdev"]),
     ("rppal", &["panel::rppal"]),
     // What the time of day is where the station stands.
-    ("jiff", &["clock"]),
+    ("jiff", &["cli", "clock"]),
     ("toml", &["config"]),
     ("strsim", &["config"]),
     // Errors with a context are for people at the top; below, errors have types.

@@ -191,6 +191,10 @@ fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
         if is_test && text(next) == "pub" {
             next += 1;
         }
+        // `(crate)`
+        if is_test && text(next) == "(" {
+            next += 3;
+        }
         if !is_test || text(next) != "mod" {
             kept.push(tokens[at].clone());
             at += 1;
