@@ -254,3 +254,6 @@ fn sentence(summary: &Summary) -> String {
         false => all.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests;
