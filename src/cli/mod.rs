@@ -1,12 +1,14 @@
 //! The `doorstation` command: arguments, runtime, exit code; nothing else.
 //!
 //! `doctor` tells what the doctor found, `operate` asks a running station over its control socket, `screen` is what
-//! `status` shows, `pages` what a package installs.
+//! `status` shows, `pages` what a package installs, `logs` asks the journal, `support` packs it all for somebody else.
 
 mod doctor;
+mod logs;
 mod operate;
 mod pages;
 mod screen;
+mod support;
 
 use std::future::Future;
 use std::io::{IsTerminal, Write};
@@ -58,6 +60,7 @@ Examples:
   doorstation status                     where the running station stands
   doorstation doctor                     what is wrong, and what to do about it
   doorstation call alice                 let the running station call
+  doorstation logs --since -1h           what the log says of the last hour
 
 Exit codes:
   0  done
@@ -97,6 +100,10 @@ enum Command {
     /// Look at everything that the station needs, and say what to do; works beside a
     /// running station and without it.
     Doctor(doctor::Arguments),
+    /// Show the log of the station and the relay guardian, from systemd's journal.
+    Logs(logs::Arguments),
+    /// Pack what somebody far away needs to help, without secrets, into one file.
+    SupportBundle(support::Arguments),
     #[command(flatten)]
     Operate(operate::Command),
     /// Print the completions of a shell, for packages.
@@ -206,6 +213,8 @@ pub fn run() -> ExitCode {
     let colour = !look.no_color && std::io::stdout().is_terminal();
     match arguments.command {
         Command::Doctor(arguments) => doctor::run(arguments, colour),
+        Command::Logs(arguments) => logs::run(&arguments),
+        Command::SupportBundle(arguments) => support::run(arguments),
         Command::Operate(command) => operate::run(command, look, colour),
         Command::Completions { shell } => say_bytes(&pages::completions(shell)),
         Command::Man { folder: None } => match pages::man() {

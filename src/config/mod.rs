@@ -16,6 +16,7 @@ mod panel;
 mod people;
 mod raw;
 mod read;
+mod redact;
 mod ring;
 mod secrets;
 mod servers;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use checked::Checked;
 pub use fault::{Fault, Faults};
+pub use redact::redacted;
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";

@@ -211,6 +211,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "board",
+            "clock",
             "config",
             "control",
             "demo",
