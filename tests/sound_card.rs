@@ -208,6 +208,82 @@ fn what_the_microphone_hears_comes_out_of_the_speaker() {
     );
 }
 
+/// Adds PCMs to the card in `directory`, before anything in this process uses ALSA.
+fn add(directory: &Path, pcms: &str) {
+    let (_, path) = VirtualCard::environment(directory);
+    let mut text = std::fs::read_to_string(&path).expect("the card's configuration");
+    text.push_str(pcms);
+    std::fs::write(&path, text).expect("the card's configuration");
+}
+
+#[test]
+fn a_card_that_only_does_floating_point_keeps_tone_and_level() {
+    with_card(
+        "a_card_that_only_does_floating_point_keeps_tone_and_level",
+        |directory| async move {
+            let (wav, out) = (directory.join("in.wav"), directory.join("out.wav"));
+            let sample = |index: usize| 0.4 * (TAU * 440.0 * index as f32 / RATE as f32).sin();
+            write(&wav, (0..RATE).map(sample));
+            let card = VirtualCard::prepare(&directory, MicSource::Wav(wav), Some(out.clone()))
+                .expect("a card");
+            // In front of a PCM of integers this plug-in takes FLOAT_LE, and only that.
+            let float = |name, slave| {
+                format!("pcm.{name} {{ type lfloat slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
+            };
+            let [microphone, speaker] = ["float_microphone", "float_speaker"];
+            add(&directory, &float(microphone, MICROPHONE));
+            add(&directory, &float(speaker, SPEAKER));
+            let mut rig = start(SoundSettings {
+                capture: Some(microphone.into()),
+                playback: Some(speaker.into()),
+                echo: EchoSettings::OFF,
+                ..SoundSettings::default()
+            });
+            rig.loop_back(3 * 50).await;
+            assert!(rig.news.try_recv().is_err(), "no fault");
+            rig.stop().await;
+            drop(card);
+
+            let heard = read(&out);
+            let mut levels = track(&heard, 440.0);
+            levels.retain(|level| *level > 0.1);
+            levels.sort_by(f32::total_cmp);
+            assert!(levels.len() > 100, "440 Hz in {} blocks", levels.len());
+            let median = levels[levels.len() / 2];
+            println!("440 Hz at {median:.3} of 0.400");
+            assert!((0.36..0.44).contains(&median), "{median}");
+        },
+    );
+}
+
+#[test]
+fn a_card_of_another_format_says_what_it_offers() {
+    with_card(
+        "a_card_of_another_format_says_what_it_offers",
+        |directory| async move {
+            let _card = VirtualCard::prepare(&directory, MicSource::Silence, None).expect("a card");
+            // In front of a PCM of integers this plug-in takes MU_LAW, and only that.
+            let law = |name, slave| {
+                format!("pcm.{name} {{ type mulaw slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
+            };
+            add(&directory, &law("law_microphone", MICROPHONE));
+            add(&directory, &law("law_speaker", SPEAKER));
+            let mut rig = start(SoundSettings {
+                capture: Some("law_microphone".into()),
+                playback: Some("law_speaker".into()),
+                ..SoundSettings::default()
+            });
+            for reason in rig.both().await {
+                let reason = reason.expect("a fault");
+                println!("{reason}");
+                assert!(reason.contains("it offers MU_LAW;"), "{reason}");
+                assert!(reason.contains("plughw:"), "{reason}");
+            }
+            rig.stop().await;
+        },
+    );
+}
+
 #[test]
 fn nothing_is_encoded_while_nobody_listens() {
     with_card(
