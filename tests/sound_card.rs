@@ -12,7 +12,7 @@ use std::time::Duration;
 use doorstation::call::{Device, Input};
 use doorstation::clock;
 use doorstation::media::Tone;
-use doorstation::media::feed::Voices;
+use doorstation::media::feed::{SoundCodec, Voices};
 use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
 use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
 use doorstation::tasks::Tasks;
@@ -95,7 +95,7 @@ impl Rig {
 
     /// Lets the microphone be heard at the speaker for so many packets.
     async fn loop_back(&self, packets: usize) {
-        let mut microphone = self.sound.microphone();
+        let mut microphone = self.sound.microphone(SoundCodec::Opus);
         let mut voice = self.sound.speaker();
         voice.set_audible(true);
         for sequence in 0..packets {
@@ -103,7 +103,12 @@ impl Rig {
                 .await
                 .expect("a packet")
                 .expect("no packet is missed");
-            voice.push(sequence as u16, packet.timestamp, packet.data.clone());
+            voice.push(
+                SoundCodec::Opus,
+                sequence as u16,
+                packet.timestamp,
+                packet.data.clone(),
+            );
         }
         assert!(*voice.heard().borrow(), "it was heard");
     }
@@ -293,7 +298,7 @@ fn nothing_is_encoded_while_nobody_listens() {
             let rig = start(VirtualCard::settings());
             rig.until("microphone_blocks", 50.0).await;
             assert_eq!(rig.sound.figures()["microphone_packets"], 0.0);
-            let mut microphone = rig.sound.microphone();
+            let mut microphone = rig.sound.microphone(SoundCodec::Opus);
             let first = microphone.recv().await.expect("a packet");
             let second = microphone.recv().await.expect("a packet");
             assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 960);
@@ -379,7 +384,12 @@ fn a_station_whose_cards_are_missing_says_so_and_takes_voices_all_the_same() {
             let mut voice = rig.sound.speaker();
             voice.set_audible(true);
             for sequence in 0..500_u16 {
-                voice.push(sequence, u32::from(sequence) * 960, vec![0x78, 0, 0].into());
+                voice.push(
+                    SoundCodec::Opus,
+                    sequence,
+                    u32::from(sequence) * 960,
+                    vec![0x78, 0, 0].into(),
+                );
             }
             assert!(!*voice.heard().borrow());
             rig.stop().await;
@@ -393,7 +403,7 @@ fn a_station_without_cards_is_no_fault() {
         let mut rig = start(SoundSettings::default());
         let mut voice = rig.sound.speaker();
         voice.set_audible(true);
-        voice.push(0, 0, vec![0x78, 0, 0].into());
+        voice.push(SoundCodec::Opus, 0, 0, vec![0x78, 0, 0].into());
         rig.sound.play(Some(Tone::Chime));
         // The voice is drained although there is no speaker.
         rig.until("voice_packets", 1.0).await;
@@ -511,7 +521,7 @@ async fn echo_level(directory: &Path, echo: EchoSettings) -> (f32, BTreeMap<&'st
     let mut encoder =
         opus::Encoder::new(RATE as u32, mono, opus::Application::Voip).expect("an encoder");
     let mut decoder = opus::Decoder::new(RATE as u32, mono).expect("a decoder");
-    let mut microphone = rig.sound.microphone();
+    let mut microphone = rig.sound.microphone(SoundCodec::Opus);
     let mut voice = rig.sound.speaker();
     voice.set_audible(true);
     let (mut state, mut low) = (1_u32, 0.0);
@@ -537,7 +547,12 @@ async fn echo_level(directory: &Path, echo: EchoSettings) -> (f32, BTreeMap<&'st
             })
             .collect();
         let payload = encoder.encode_vec_float(&samples, 1500).expect("a packet");
-        voice.push(sequence, u32::from(sequence) * 960, payload.into());
+        voice.push(
+            SoundCodec::Opus,
+            sequence,
+            u32::from(sequence) * 960,
+            payload.into(),
+        );
     }
     let figures = rig.sound.figures();
     rig.stop().await;

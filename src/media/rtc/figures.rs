@@ -30,6 +30,8 @@ pub(crate) struct Counters {
     lost: AtomicU64,
     /// Of the latest report, in RTP clock.
     jitter: AtomicU64,
+    /// RTP clock in which the jitter counts, Hz; 0 is the medium's usual one.
+    clock: AtomicU64,
     /// Of the latest report, microseconds; 0 is not known.
     round_trip_us: AtomicU64,
 }
@@ -107,6 +109,11 @@ impl Counters {
         self.jitter.store(u64::from(jitter), Ordering::Relaxed);
     }
 
+    /// What comes counts in a clock of so many Hz.
+    pub(crate) fn clock(&self, hertz: u32) {
+        self.clock.store(u64::from(hertz), Ordering::Relaxed);
+    }
+
     /// The way to the far end and back took so long.
     pub(crate) fn round_trip(&self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -131,7 +138,11 @@ impl Counters {
         values.insert(names.bytes_received, read(&self.bytes_received));
         values.insert(names.lost_by_peer, read(&self.lost_by_peer));
         values.insert(names.lost, read(&self.lost));
-        let jitter = read(&self.jitter) * 1000.0 / f64::from(medium.clock());
+        let clock = match self.clock.load(Ordering::Relaxed) {
+            0 => f64::from(medium.clock()),
+            clock => clock as f64,
+        };
+        let jitter = read(&self.jitter) * 1000.0 / clock;
         values.insert(names.jitter_ms, jitter);
         values.extend(self.round_trip_ms().map(|ms| (names.round_trip_ms, ms)));
         if medium == Medium::Video {

@@ -16,7 +16,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 
 use super::Context;
-use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
+use super::codecs::{Medium, VIDEO_CLOCK};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
@@ -26,7 +26,7 @@ use super::watcher::Notice;
 use crate::call::{Digits, Flow};
 use crate::clock;
 use crate::media::VideoCodec;
-use crate::media::feed::{PictureFeed, Pictures, VideoFrame};
+use crate::media::feed::{PictureFeed, Pictures, SoundCodec, VideoFrame};
 use crate::tasks::Tasks;
 
 /// Bytes of RTP payload in a packet of a picture. With RTP, SRTP, UDP and IPv6
@@ -40,8 +40,11 @@ const KEY_FRAME_GAP: Duration = Duration::from_millis(300);
 /// What was negotiated for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Negotiated {
-    /// RTP payload type.
+    /// RTP payload type of what we send.
     pub(crate) payload_type: u8,
+    /// What sound may come as, and under which payload type, best first: the best is
+    /// what we send. `None` twice is a picture.
+    pub(crate) sounds: [Option<(u8, SoundCodec)>; 2],
     /// The codec of a picture; `None` is sound.
     pub(crate) picture: Option<VideoCodec>,
     /// Telephone events, in either of the clocks that there are (48 and 8 kHz).
@@ -51,6 +54,18 @@ pub(crate) struct Negotiated {
 }
 
 impl Negotiated {
+    /// The codec of sound that comes with this payload type.
+    pub(crate) fn sound(&self, payload_type: u8) -> Option<SoundCodec> {
+        let mut sounds = self.sounds.into_iter().flatten();
+        let (_, codec) = sounds.find(|(number, _)| *number == payload_type)?;
+        Some(codec)
+    }
+
+    /// The codec of the sound that we send.
+    pub(crate) fn sound_to_send(&self) -> SoundCodec {
+        self.sound(self.payload_type).unwrap_or(SoundCodec::Opus)
+    }
+
     /// How the far end counts telephone events of this payload type.
     pub(crate) fn event(&self, payload_type: u8) -> Option<EventFormat> {
         let mut events = self.events.into_iter().flatten();
@@ -61,7 +76,8 @@ impl Negotiated {
     /// clock (RFC 4733, section 2.1).
     pub(crate) fn event_to_send(&self) -> Option<EventFormat> {
         let mut events = self.events.into_iter().flatten();
-        events.find(|event| event.clock == SOUND_CLOCK)
+        let clock = self.sound_to_send().clock();
+        events.find(|event| event.clock == clock)
     }
 }
 

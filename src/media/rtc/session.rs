@@ -19,6 +19,7 @@ use super::handler::{Handler, Transport};
 use super::path::Surveyor;
 use super::receiver;
 use super::runtime::{HurriedRuntime, Hurry};
+use super::sdp::split::event_clocks;
 use super::sdp::{Description, Direction};
 use super::sender::{self, Negotiated};
 use super::watcher::{self, Notice};
@@ -188,7 +189,7 @@ impl Session {
             .create_offer(None)
             .await
             .map_err(Error::session("make an offer"))?;
-        self.describe(offer).await
+        Ok(event_clocks(self.describe(offer).await?)?)
     }
 
     /// Lets the next offer begin ICE anew (RFC 8445, section 2.4), over the same
@@ -231,7 +232,7 @@ impl Session {
             .create_answer(None)
             .await
             .map_err(Error::session("make an answer"))?;
-        let text = self.describe(made).await?;
+        let text = event_clocks(self.describe(made).await?)?;
         self.keep_sender().await?;
         self.settle(&text, answer.sends())?;
         Ok(text)
@@ -359,8 +360,12 @@ impl Session {
     fn settle(&self, answer: &str, sending: bool) -> Result<(), Error> {
         let answer = Description::parse(answer)?;
         let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
+        let sounds = codecs::sounds(&answer);
+        if let [Some((_, codec)), _] = sounds {
+            self.counters.clock(codec.clock());
+        }
         let (payload_type, picture) = match self.medium {
-            Medium::Audio => (numbered("opus"), None),
+            Medium::Audio => (sounds[0].map(|(number, _)| number), None),
             Medium::Video => self
                 .pictures
                 .iter()
@@ -377,6 +382,7 @@ impl Session {
         let events = [formats.next(), formats.next()];
         let negotiated = payload_type.map(|payload_type| Negotiated {
             payload_type,
+            sounds,
             picture,
             events,
             sending,
