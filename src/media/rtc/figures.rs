@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::codecs::Medium;
+use super::codecs::{Medium, SOUND_CLOCK};
 
 /// Figures by name, as [`crate::call::Figures`] holds them.
 pub(crate) type Values = BTreeMap<&'static str, f64>;
@@ -30,7 +30,7 @@ pub(crate) struct Counters {
     lost: AtomicU64,
     /// Of the latest report, in RTP clock.
     jitter: AtomicU64,
-    /// RTP clock in which the jitter counts, Hz; 0 is the medium's usual one.
+    /// RTP clock of what comes and leaves, Hz; 0 is the medium's usual one.
     clock: AtomicU64,
     /// Of the latest report, microseconds; 0 is not known.
     round_trip_us: AtomicU64,
@@ -109,9 +109,15 @@ impl Counters {
         self.jitter.store(u64::from(jitter), Ordering::Relaxed);
     }
 
-    /// What comes counts in a clock of so many Hz.
+    /// What comes and leaves counts in a clock of so many Hz.
     pub(crate) fn clock(&self, hertz: u32) {
         self.clock.store(u64::from(hertz), Ordering::Relaxed);
+    }
+
+    /// The clock of the sound, Hz, if it is not that of Opus.
+    pub(crate) fn other_clock(&self) -> Option<u32> {
+        let clock = u32::try_from(self.clock.load(Ordering::Relaxed)).ok()?;
+        (clock != 0 && clock != SOUND_CLOCK).then_some(clock)
     }
 
     /// The way to the far end and back took so long.
