@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::codecs::{Medium, SOUND_CLOCK};
+use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
 
 /// Figures by name, as [`crate::call::Figures`] holds them.
 pub(crate) type Values = BTreeMap<&'static str, f64>;
@@ -106,7 +106,15 @@ impl Counters {
     /// So many of the far end's packets did not reach us so far.
     pub(crate) fn lost(&self, total: u32, jitter: u32) {
         self.lost.store(signed(total), Ordering::Relaxed);
-        self.jitter.store(u64::from(jitter), Ordering::Relaxed);
+        // Where the far end's time runs over, webrtc-rs counts a jump of 2^32, and needs
+        // some seconds to forget it.
+        let second = match self.clock.load(Ordering::Relaxed) {
+            0 => u64::from(VIDEO_CLOCK),
+            clock => clock,
+        };
+        if u64::from(jitter) < second {
+            self.jitter.store(u64::from(jitter), Ordering::Relaxed);
+        }
     }
 
     /// What comes and leaves counts in a clock of so many Hz.

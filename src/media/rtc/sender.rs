@@ -16,12 +16,13 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 
 use super::Context;
-use super::codecs::{Medium, VIDEO_CLOCK};
+use super::codecs::{self, Medium, VIDEO_CLOCK};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
 use super::pace::Pace;
 use super::path::Path;
+use super::sdp::Description;
 use super::watcher::Notice;
 use crate::call::{Digits, Flow};
 use crate::clock;
@@ -54,6 +55,40 @@ pub(crate) struct Negotiated {
 }
 
 impl Negotiated {
+    /// What `answer`, which settles an exchange, says that both sides take, and under
+    /// which numbers; `None` is no codec in common. `pictures` are the camera's codecs,
+    /// best first.
+    pub(crate) fn of(
+        answer: &Description,
+        medium: Medium,
+        pictures: &[VideoCodec],
+        sending: bool,
+    ) -> Option<Self> {
+        let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
+        let sounds = codecs::sounds(answer);
+        let (payload_type, picture) = match medium {
+            Medium::Audio => (sounds[0]?.0, None),
+            Medium::Video => {
+                let mut taken = pictures.iter();
+                taken.find_map(|codec| Some((numbered(codecs::name(*codec))?, Some(*codec))))?
+            }
+        };
+        let mut events = answer.sections().iter().flat_map(|section| {
+            let formats = section.payload_types("telephone-event");
+            formats.map(|(payload_type, clock)| EventFormat {
+                payload_type,
+                clock,
+            })
+        });
+        Some(Self {
+            payload_type,
+            sounds,
+            picture,
+            events: [events.next(), events.next()],
+            sending,
+        })
+    }
+
     /// The codec of sound that comes with this payload type.
     pub(crate) fn sound(&self, payload_type: u8) -> Option<SoundCodec> {
         let mut sounds = self.sounds.into_iter().flatten();

@@ -13,7 +13,6 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpSender, RtpTransceiver};
 
 use super::codecs::{self, Medium};
-use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::{Handler, Transport};
 use super::path::Surveyor;
@@ -356,37 +355,13 @@ impl Session {
     }
 
     /// Publishes what may be sent after an exchange. `answer` is the description
-    /// that settled it: it names what both sides take, and under which number.
+    /// that settled it.
     fn settle(&self, answer: &str, sending: bool) -> Result<(), Error> {
         let answer = Description::parse(answer)?;
-        let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
-        let sounds = codecs::sounds(&answer);
-        if let [Some((_, codec)), _] = sounds {
-            self.counters.clock(codec.clock());
+        let negotiated = Negotiated::of(&answer, self.medium, &self.pictures, sending);
+        if let (Some(negotiated), Medium::Audio) = (&negotiated, self.medium) {
+            self.counters.clock(negotiated.sound_to_send().clock());
         }
-        let (payload_type, picture) = match self.medium {
-            Medium::Audio => (sounds[0].map(|(number, _)| number), None),
-            Medium::Video => self
-                .pictures
-                .iter()
-                .find_map(|codec| Some((Some(numbered(codecs::name(*codec))?), Some(*codec))))
-                .unwrap_or_default(),
-        };
-        let mut formats = answer.sections().iter().flat_map(|section| {
-            let formats = section.payload_types("telephone-event");
-            formats.map(|(payload_type, clock)| EventFormat {
-                payload_type,
-                clock,
-            })
-        });
-        let events = [formats.next(), formats.next()];
-        let negotiated = payload_type.map(|payload_type| Negotiated {
-            payload_type,
-            sounds,
-            picture,
-            events,
-            sending,
-        });
         self.negotiated.send_replace(negotiated);
         Ok(())
     }
