@@ -16,6 +16,7 @@
 //! fails is closed and opened again until it is back, and calls go on meanwhile. No
 //! ALSA type leaves this module.
 
+mod busy;
 mod capture;
 pub mod drift;
 pub mod echo;
@@ -68,9 +69,10 @@ const BLOCK: usize = 480;
 const BLOCK_TIME: Duration = Duration::from_millis(10);
 /// Packets that a listener may be behind: 160 ms. Older ones are dropped for it.
 const FEED_LENGTH: usize = 8;
-/// First and longest pause before a card is opened again.
+/// The pause before a card is opened again at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// A card that is free again shall be back within three seconds, the opening included.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A thread that moved nothing for this long hangs in its card.
 const HUNG: Duration = Duration::from_secs(1);
 /// How often the watch looks.

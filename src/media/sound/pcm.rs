@@ -5,12 +5,13 @@
 //! can always be told to end. Plug-ins of alsa-lib that wrap a file may still block;
 //! the watch in [`super`] reports that.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
-use super::{BLOCK, RATE};
+use super::{BLOCK, RATE, busy};
 use crate::clock;
 
 /// Periods of capture that the card may hold: 80 ms of our being late. They cost
@@ -74,9 +75,9 @@ impl Shape {
 impl Card {
     fn open(name: &str, direction: Direction, periods: Frames) -> Result<Self, String> {
         let pcm = listened(|| PCM::new(name, direction, true))
-            .map_err(|reason| format!("it cannot be opened: {reason}"))?;
-        let shape = listened(|| negotiate(&pcm, periods)).map_err(|reason| {
-            let offer = listened(|| offer(&pcm)).unwrap_or(reason);
+            .map_err(|error| refusal(&error, name, direction))?;
+        let shape = listened(|| negotiate(&pcm, periods)).map_err(|error| {
+            let offer = listened(|| offer(&pcm)).unwrap_or_else(|_| words(&error));
             format!(
                 "it does not do 48000 Hz in S16_LE, S32_LE or FLOAT_LE with one or two \
                  channels ({offer}); `plughw:` in place of `hw:`, or `plug:` in front of \
@@ -146,9 +147,9 @@ impl Card {
 }
 
 /// Runs an operation of alsa-lib; what the library would print goes to the log.
-fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> Result<T, String> {
+fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> alsa::Result<T> {
     let said = alsa::Output::local_error_handler().ok();
-    let result = operation().map_err(|error| words(&error));
+    let result = operation();
     if let Some(said) = said {
         let said = said.borrow().to_string();
         if !said.is_empty() {
@@ -156,6 +157,14 @@ fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> Result<T, String>
         }
     }
     result
+}
+
+/// Why the PCM `name` cannot be opened.
+fn refusal(error: &alsa::Error, name: &str, direction: Direction) -> String {
+    if error.errno() == rustix::io::Errno::BUSY.raw_os_error() {
+        return busy::reason(Path::new(busy::PROC), name, direction);
+    }
+    format!("it cannot be opened: {}", words(error))
 }
 
 /// What an error means, without the name of the function that had it.
@@ -436,6 +445,18 @@ mod tests {
         let mut into = [9.0; 4];
         unpack(&raw, shape, &mut into);
         assert_eq!(into, [0.0, 0.0, -1.0, 0.25]);
+    }
+
+    #[test]
+    fn a_card_in_use_is_told_from_one_that_is_gone() {
+        let said = |errno: rustix::io::Errno| {
+            let error = alsa::Error::new("snd_pcm_open", errno.raw_os_error());
+            refusal(&error, "hw:7,0", Direction::Playback)
+        };
+        let busy = said(rustix::io::Errno::BUSY);
+        assert!(busy.starts_with("it is in use by"), "{busy}");
+        let gone = said(rustix::io::Errno::NODEV);
+        assert!(gone.starts_with("it cannot be opened: "), "{gone}");
     }
 
     #[test]
