@@ -105,6 +105,7 @@ fn plan(config: Checked, view: watch::Sender<View>, report: Report) -> anyhow::R
                 ..engine::Settings::default()
             },
         },
+        visitors: config.camera.visitors_kept,
         view,
         panel,
         report,
@@ -222,6 +223,7 @@ fn home_gateway(
         cors: gateway::Cors::Any,
         bell: None,
         opening: None,
+        album: None,
         limits: gateway::Limits::default(),
     };
     (settings, home)

@@ -14,7 +14,7 @@ use doorstation::clock;
 use doorstation::media::VideoCodec;
 use doorstation::media::feed::{PictureFeed, Pictures, VideoFrame};
 use doorstation::media::gst::trial::{Conduct, Switch};
-use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value};
+use doorstation::media::gst::{Camera, CameraSettings, NoSnapshot, PATIENCE, Source, clock_value};
 use doorstation::tasks::Tasks;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
