@@ -197,7 +197,7 @@ class Call:
         self.bin = Gst.ElementFactory.make("webrtcbin")
         self.bin.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
         self.bin.set_property("latency", JITTER_MS)
-        self.parts, self.pads = [self.bin], []
+        self.parts, self.pads, self.valves = [self.bin], [], []
         door.pipeline.add(self.bin)
         for name in ("sounds", "pictures"):
             self.link(name)
@@ -216,16 +216,22 @@ class Call:
 
     def link(self, name):
         tee = self.door.pipeline.get_by_name(name)
-        queue = Gst.ElementFactory.make("queue")
-        queue.set_property("max-size-buffers", 200)
-        queue.set_property("leaky", 2)
-        self.door.pipeline.add(queue)
-        self.parts.append(queue)
+        # Shut until there is a connection: what waits till then would be sent in a burst,
+        # and the far end's jitter buffer would keep it for the whole call.
+        valve, queue = (Gst.ElementFactory.make(name) for name in ("valve", "queue"))
+        Gst.util_set_object_arg(valve, "drop-mode", "forward-sticky-events")
+        valve.set_property("drop", True)
+        for part in (valve, queue):
+            self.door.pipeline.add(part)
+            self.parts.append(part)
+        self.valves.append(valve)
         pad = tee.request_pad_simple("src_%u")
         self.pads.append((tee, pad))
         queue.get_static_pad("src").link(self.bin.request_pad_simple("sink_%u"))
+        valve.link(queue)
         queue.sync_state_with_parent()
-        pad.link(queue.get_static_pad("sink"))
+        valve.sync_state_with_parent()
+        pad.link(valve.get_static_pad("sink"))
 
     def offered(self, promise, _):
         # The reply must outlive the offer, which is a part of it.
@@ -240,6 +246,8 @@ class Call:
     def changed(self, bin_, _):
         state = bin_.get_property("connection-state")
         if state == GstWebRTC.WebRTCPeerConnectionState.CONNECTED:
+            for valve in self.valves:
+                valve.set_property("drop", False)
             # The first picture a decoder can begin with.
             event = GstVideo.video_event_new_upstream_force_key_unit(
                 Gst.CLOCK_TIME_NONE, True, 0)
