@@ -1,5 +1,7 @@
 //! Calls with far ends that have no Opus: PCMU both ways.
 
+#![expect(clippy::print_stdout, reason = "tests print what they measured")]
+
 mod rtc;
 
 use std::f64::consts::TAU;
