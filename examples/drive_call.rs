@@ -32,7 +32,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use common::browser::{Browser, Programs};
 use common::indoor::Indoor;
-use common::sound::{CardClock, Recording, median};
+use common::sound::{CardClock, Recording, median, passage_ms};
 use common::station::{Demo, PASSWORD, Station};
 use common::{DOOR_VOICE, PAGE_VOICE};
 use serde_json::{Map, Value};
@@ -261,10 +261,8 @@ impl Set {
     /// The door's marks begin with each second of the simulated sound card's time.
     fn audio_up(&self, media: &Value) -> Result<f64> {
         let start_ms = self.card.start_ms().context("no sound card time")?;
-        let delays = numbers(&media["sound"]["onsets_ms"])
-            .map(|onset| (onset - start_ms).rem_euclid(common::sound::PERIOD_MS))
-            .collect();
-        median(delays).context("the page heard no marks of the door")
+        let heard: Vec<f64> = numbers(&media["sound"]["onsets_ms"]).collect();
+        passage_ms(&heard, start_ms).context("the page heard no marks of the door")
     }
 
     /// From a mark in the page's microphone to the same mark at the door's speaker.

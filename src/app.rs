@@ -5,6 +5,7 @@
 
 mod operations;
 mod page_door;
+mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -66,6 +67,8 @@ pub struct Plan {
     pub bell_on_page: bool,
     /// Camera, sound and sessions.
     pub media: MediaPlan,
+    /// How many visitors' pictures are kept; 0 is none.
+    pub visitors: usize,
     /// Where the station publishes what lights and reports follow.
     pub view: watch::Sender<View>,
     /// The panel.
@@ -120,6 +123,9 @@ pub fn door_name(name: &str) -> Parameter {
 pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
+    let folder = plan.operations.state_dir.as_deref();
+    let album = folder.filter(|_| plan.gateway.is_some());
+    let album = album.and_then(|folder| visitors::album(folder, plan.visitors));
     let known = Known::new(
         plan.operations,
         clock::now(),
@@ -140,6 +146,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
                 settings.opening = Some(wishes);
                 answers = Some(told);
             }
+            settings.album = album.clone();
             settings.bell = plan.bell_on_page.then(|| page_bell(inbox.clone(), &tasks));
             let gateway = Gateway::bind(settings, tasks.clone())
                 .await
@@ -154,7 +161,11 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let ice = plan.media.rtc.ice.clone();
     let media_tasks = Tasks::new();
     let (media, media_orders) = mpsc::channel(station::ORDERS);
-    let (engine, sound) = start_media(plan.media, &inbox, &media_tasks)?;
+    let (engine, sound, camera) = start_media(plan.media, &inbox, &media_tasks)?;
+    if let Some(album) = album {
+        let view = plan.view.subscribe();
+        media_tasks.spawn("visitors", visitors::follow(view, camera, album));
+    }
 
     let mut accounts = BTreeMap::new();
     let mut clients = Vec::new();
@@ -267,18 +278,18 @@ fn start_media(
     plan: MediaPlan,
     inbox: &mpsc::Sender<Input>,
     tasks: &Tasks,
-) -> anyhow::Result<(Engine, Arc<Sound>)> {
+) -> anyhow::Result<(Engine, Arc<Sound>, Camera)> {
     let camera = Camera::start(plan.camera, inbox.clone(), tasks).context("the camera")?;
     let sound = Sound::start(plan.sound, inbox.clone(), tasks).context("the sound card")?;
     let sound = Arc::new(sound);
     let engine = Engine::new(
         plan.rtc,
-        Arc::new(camera),
+        Arc::new(camera.clone()),
         sound.clone(),
         inbox.clone(),
         tasks.clone(),
     );
-    Ok((engine, sound))
+    Ok((engine, sound, camera))
 }
 
 /// Where the page's bell button ends up: the same input as the panel's.

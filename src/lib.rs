@@ -22,6 +22,7 @@
 //! * [`app`] puts the parts together from a checked [`config`]; [`client`] puts
 //!   together what a program needs that only wants to call.
 
+pub mod album;
 pub mod app;
 pub mod board;
 pub mod call;

@@ -111,6 +111,7 @@ fn plan(
                 ..engine::Settings::default()
             },
         },
+        visitors: config.camera.visitors_kept,
         view,
         panel,
         report,
@@ -229,6 +230,7 @@ fn home_gateway(
         cors: gateway::Cors::Any,
         bell: None,
         opening: None,
+        album: None,
         limits: gateway::Limits::default(),
     };
     (settings, home)

@@ -14,7 +14,7 @@ use doorstation::clock;
 use doorstation::media::VideoCodec;
 use doorstation::media::feed::{PictureFeed, Pictures, VideoFrame};
 use doorstation::media::gst::trial::{Conduct, Switch};
-use doorstation::media::gst::{Camera, CameraSettings, Source, clock_value};
+use doorstation::media::gst::{Camera, CameraSettings, NoSnapshot, PATIENCE, Source, clock_value};
 use doorstation::tasks::Tasks;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -325,6 +325,39 @@ async fn an_unplugged_camera_becomes_a_card_and_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_that_hangs_without_a_word_becomes_a_card_and_comes_back() {
     lost_and_found(Conduct::Hangs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_a_jpeg_of_the_picture_of_that_moment() {
+    let rig = start(Source::Test);
+    for _ in 0..2 {
+        let asked = clock_value(clock::wall());
+        let snapshot = timeout(GENEROUS, rig.camera.snapshot()).await;
+        let snapshot = snapshot.expect("in time").expect("a snapshot");
+        println!("{} bytes after {:?}", snapshot.jpeg.len(), snapshot.waited);
+        assert_eq!((snapshot.width, snapshot.height), (1280, 720));
+        assert!(snapshot.jpeg.len() < 1 << 20, "{}", snapshot.jpeg.len());
+        let shown = decoded::still(&snapshot.jpeg, (1280, 720));
+        let shown = shown.expect("the clock is read in it: it is neither black nor torn");
+        // The clock has 24 bits; the picture may be some old when it is asked for.
+        let age = shown.wrapping_sub(asked).wrapping_add(1_000) & 0xff_ffff;
+        assert!(age < 31_000, "{age} ms");
+    }
+    for codec in ["vp8_encoder_in", "h264_encoder_in"] {
+        assert_eq!(rig.figure(codec), 0.0, "no encoder of a call ran for it");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_hangs_gives_no_snapshot() {
+    let switch = Switch::default();
+    switch.set(Conduct::Hangs);
+    let rig = start(Source::Trial(switch));
+    let refused = timeout(GENEROUS, rig.camera.snapshot()).await;
+    let refused = refused.expect("in time").expect_err("there is no picture");
+    assert_eq!(refused, NoSnapshot::NoPicture(PATIENCE));
+    rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,6 +79,7 @@ fn the_full_example_is_right_and_means_what_it_says() {
     assert_eq!(checked.camera.source, CameraSource::Auto);
     assert_eq!((checked.camera.width, checked.camera.height), (1280, 720));
     assert_eq!(checked.camera.bit_rate, 1_500_000);
+    assert_eq!(checked.camera.visitors_kept, 20);
     assert_eq!(checked.sound.capture.as_deref(), Some("plughw:CARD=Device"));
     assert_eq!(checked.panel.kind, Gpio::Sim);
     assert_eq!(checked.log.level, "info");

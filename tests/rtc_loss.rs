@@ -17,7 +17,7 @@ use common::road::{Road, Weather};
 use common::{DOOR_VOICE, PAGE_VOICE};
 use doorstation::call::{LegId, Media, Sdp};
 use doorstation::clock;
-use doorstation::media::feed::{SoundPacket, Voice, Voices};
+use doorstation::media::feed::{SoundCodec, SoundPacket, Voice, Voices};
 use doorstation::media::gst::{Camera, CameraSettings, Source};
 use doorstation::media::sim::SimVoices;
 use doorstation::media::{Tone, VideoCodec};
@@ -68,7 +68,8 @@ async fn beep(packets: broadcast::Sender<Arc<SoundPacket>>) {
 }
 
 impl Voices for Beeper {
-    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {
+    fn microphone(&self, codec: SoundCodec) -> broadcast::Receiver<Arc<SoundPacket>> {
+        assert_eq!(codec, SoundCodec::Opus, "a browser has it");
         self.packets.subscribe()
     }
 

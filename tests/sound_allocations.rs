@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use doorstation::media::Tone;
-use doorstation::media::feed::Voices;
+use doorstation::media::feed::{SoundCodec, Voices};
 use doorstation::media::sound::virtual_card::{MicSource, VirtualCard};
 use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
 use doorstation::tasks::Tasks;
@@ -145,7 +145,7 @@ async fn talk(directory: std::path::PathBuf, echo: EchoSettings) -> (u64, [u64; 
         ..VirtualCard::settings()
     };
     let sound = Sound::start(settings, inbox, &tasks).expect("sound");
-    let mut microphone = sound.microphone();
+    let mut microphone = sound.microphone(SoundCodec::Opus);
     let mut voice = sound.speaker();
     voice.set_audible(true);
     sound.play(Some(Tone::RingBack));
@@ -156,7 +156,12 @@ async fn talk(directory: std::path::PathBuf, echo: EchoSettings) -> (u64, [u64; 
         let packet = timeout(GENEROUS, microphone.recv()).await.expect("in time");
         if let Ok(packet) = packet {
             sound.lost(0.1);
-            voice.push(sequence, packet.timestamp, packet.data.clone());
+            voice.push(
+                SoundCodec::Opus,
+                sequence,
+                packet.timestamp,
+                packet.data.clone(),
+            );
         }
         if sequence == 100 {
             before = Some((blocks(), NAMES.map(taken)));

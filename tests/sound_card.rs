@@ -12,7 +12,7 @@ use std::time::Duration;
 use doorstation::call::{Device, Input};
 use doorstation::clock;
 use doorstation::media::Tone;
-use doorstation::media::feed::Voices;
+use doorstation::media::feed::{SoundCodec, Voices};
 use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
 use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
 use doorstation::tasks::Tasks;
@@ -95,7 +95,7 @@ impl Rig {
 
     /// Lets the microphone be heard at the speaker for so many packets.
     async fn loop_back(&self, packets: usize) {
-        let mut microphone = self.sound.microphone();
+        let mut microphone = self.sound.microphone(SoundCodec::Opus);
         let mut voice = self.sound.speaker();
         voice.set_audible(true);
         for sequence in 0..packets {
@@ -103,7 +103,12 @@ impl Rig {
                 .await
                 .expect("a packet")
                 .expect("no packet is missed");
-            voice.push(sequence as u16, packet.timestamp, packet.data.clone());
+            voice.push(
+                SoundCodec::Opus,
+                sequence as u16,
+                packet.timestamp,
+                packet.data.clone(),
+            );
         }
         assert!(*voice.heard().borrow(), "it was heard");
     }
@@ -208,6 +213,82 @@ fn what_the_microphone_hears_comes_out_of_the_speaker() {
     );
 }
 
+/// Adds PCMs to the card in `directory`, before anything in this process uses ALSA.
+fn add(directory: &Path, pcms: &str) {
+    let (_, path) = VirtualCard::environment(directory);
+    let mut text = std::fs::read_to_string(&path).expect("the card's configuration");
+    text.push_str(pcms);
+    std::fs::write(&path, text).expect("the card's configuration");
+}
+
+#[test]
+fn a_card_that_only_does_floating_point_keeps_tone_and_level() {
+    with_card(
+        "a_card_that_only_does_floating_point_keeps_tone_and_level",
+        |directory| async move {
+            let (wav, out) = (directory.join("in.wav"), directory.join("out.wav"));
+            let sample = |index: usize| 0.4 * (TAU * 440.0 * index as f32 / RATE as f32).sin();
+            write(&wav, (0..RATE).map(sample));
+            let card = VirtualCard::prepare(&directory, MicSource::Wav(wav), Some(out.clone()))
+                .expect("a card");
+            // In front of a PCM of integers this plug-in takes FLOAT_LE, and only that.
+            let float = |name, slave| {
+                format!("pcm.{name} {{ type lfloat slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
+            };
+            let [microphone, speaker] = ["float_microphone", "float_speaker"];
+            add(&directory, &float(microphone, MICROPHONE));
+            add(&directory, &float(speaker, SPEAKER));
+            let mut rig = start(SoundSettings {
+                capture: Some(microphone.into()),
+                playback: Some(speaker.into()),
+                echo: EchoSettings::OFF,
+                ..SoundSettings::default()
+            });
+            rig.loop_back(3 * 50).await;
+            assert!(rig.news.try_recv().is_err(), "no fault");
+            rig.stop().await;
+            drop(card);
+
+            let heard = read(&out);
+            let mut levels = track(&heard, 440.0);
+            levels.retain(|level| *level > 0.1);
+            levels.sort_by(f32::total_cmp);
+            assert!(levels.len() > 100, "440 Hz in {} blocks", levels.len());
+            let median = levels[levels.len() / 2];
+            println!("440 Hz at {median:.3} of 0.400");
+            assert!((0.36..0.44).contains(&median), "{median}");
+        },
+    );
+}
+
+#[test]
+fn a_card_of_another_format_says_what_it_offers() {
+    with_card(
+        "a_card_of_another_format_says_what_it_offers",
+        |directory| async move {
+            let _card = VirtualCard::prepare(&directory, MicSource::Silence, None).expect("a card");
+            // In front of a PCM of integers this plug-in takes MU_LAW, and only that.
+            let law = |name, slave| {
+                format!("pcm.{name} {{ type mulaw slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
+            };
+            add(&directory, &law("law_microphone", MICROPHONE));
+            add(&directory, &law("law_speaker", SPEAKER));
+            let mut rig = start(SoundSettings {
+                capture: Some("law_microphone".into()),
+                playback: Some("law_speaker".into()),
+                ..SoundSettings::default()
+            });
+            for reason in rig.both().await {
+                let reason = reason.expect("a fault");
+                println!("{reason}");
+                assert!(reason.contains("it offers MU_LAW;"), "{reason}");
+                assert!(reason.contains("plughw:"), "{reason}");
+            }
+            rig.stop().await;
+        },
+    );
+}
+
 #[test]
 fn nothing_is_encoded_while_nobody_listens() {
     with_card(
@@ -217,7 +298,7 @@ fn nothing_is_encoded_while_nobody_listens() {
             let rig = start(VirtualCard::settings());
             rig.until("microphone_blocks", 50.0).await;
             assert_eq!(rig.sound.figures()["microphone_packets"], 0.0);
-            let mut microphone = rig.sound.microphone();
+            let mut microphone = rig.sound.microphone(SoundCodec::Opus);
             let first = microphone.recv().await.expect("a packet");
             let second = microphone.recv().await.expect("a packet");
             assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 960);
@@ -303,7 +384,12 @@ fn a_station_whose_cards_are_missing_says_so_and_takes_voices_all_the_same() {
             let mut voice = rig.sound.speaker();
             voice.set_audible(true);
             for sequence in 0..500_u16 {
-                voice.push(sequence, u32::from(sequence) * 960, vec![0x78, 0, 0].into());
+                voice.push(
+                    SoundCodec::Opus,
+                    sequence,
+                    u32::from(sequence) * 960,
+                    vec![0x78, 0, 0].into(),
+                );
             }
             assert!(!*voice.heard().borrow());
             rig.stop().await;
@@ -317,7 +403,7 @@ fn a_station_without_cards_is_no_fault() {
         let mut rig = start(SoundSettings::default());
         let mut voice = rig.sound.speaker();
         voice.set_audible(true);
-        voice.push(0, 0, vec![0x78, 0, 0].into());
+        voice.push(SoundCodec::Opus, 0, 0, vec![0x78, 0, 0].into());
         rig.sound.play(Some(Tone::Chime));
         // The voice is drained although there is no speaker.
         rig.until("voice_packets", 1.0).await;
@@ -435,7 +521,7 @@ async fn echo_level(directory: &Path, echo: EchoSettings) -> (f32, BTreeMap<&'st
     let mut encoder =
         opus::Encoder::new(RATE as u32, mono, opus::Application::Voip).expect("an encoder");
     let mut decoder = opus::Decoder::new(RATE as u32, mono).expect("a decoder");
-    let mut microphone = rig.sound.microphone();
+    let mut microphone = rig.sound.microphone(SoundCodec::Opus);
     let mut voice = rig.sound.speaker();
     voice.set_audible(true);
     let (mut state, mut low) = (1_u32, 0.0);
@@ -461,7 +547,12 @@ async fn echo_level(directory: &Path, echo: EchoSettings) -> (f32, BTreeMap<&'st
             })
             .collect();
         let payload = encoder.encode_vec_float(&samples, 1500).expect("a packet");
-        voice.push(sequence, u32::from(sequence) * 960, payload.into());
+        voice.push(
+            SoundCodec::Opus,
+            sequence,
+            u32::from(sequence) * 960,
+            payload.into(),
+        );
     }
     let figures = rig.sound.figures();
     rig.stop().await;

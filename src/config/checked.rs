@@ -167,6 +167,8 @@ pub struct Camera {
     pub frames_per_s: u32,
     /// Bits a second, for each codec.
     pub bit_rate: u32,
+    /// How many visitors' pictures are kept; 0 is none.
+    pub visitors_kept: usize,
 }
 
 /// Where pictures come from.

@@ -112,6 +112,7 @@ fn camera(table: &mut Table<'_, '_>, directory: &Path) -> Camera {
         height: even(table, "height", 120..=1080, 720),
         frames_per_s: number(table, "frames_per_s", 5..=60, " pictures a second", 30),
         bit_rate: 1000 * number(table, "bit_rate_kbps", 100..=8000, " kbit/s", 1500),
+        visitors_kept: number(table, "visitors_kept", 0..=1000, " pictures", 20) as usize,
     };
     table.finish();
     camera

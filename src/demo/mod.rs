@@ -39,6 +39,8 @@ use options::{Login, Options, PanelInput, Video};
 const HOME: &str = "home";
 /// What people see.
 const DOOR_NAME: &str = "Front door";
+/// Visitors' pictures that are kept, as `doorstation run` does by default.
+const VISITORS: usize = 20;
 /// The state directory of the process that this one replaced (see [`enter_card`]).
 const STATE: &str = "DOORSTATION_DEMO_STATE";
 
@@ -112,6 +114,7 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         sensors_at_rest: true,
         bell_on_page: true,
         media: media_plan(&options),
+        visitors: VISITORS,
         view,
         panel: sim::panel(mode, report.clone()).context("the simulated panel on standard input")?,
         report,
@@ -286,6 +289,7 @@ fn gateway_settings(options: &Options, state: &Path, people: &People) -> gateway
         cors: gateway::Cors::Any,
         bell: None,
         opening: None,
+        album: None,
         limits: gateway::Limits::default(),
     }
 }

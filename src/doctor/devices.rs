@@ -10,7 +10,7 @@ use super::Finding;
 use crate::call::{Device, Input};
 use crate::config::Checked;
 use crate::config::checked;
-use crate::media::feed::{Pictures, Voices};
+use crate::media::feed::{Pictures, SoundCodec, Voices};
 use crate::media::gst::{Camera, CameraSettings};
 use crate::media::sound::{EchoSettings, Sound, SoundSettings};
 use crate::media::{Tone, VideoCodec};
@@ -209,7 +209,7 @@ async fn sound(sound: &checked::Sound, note: &mut (dyn FnMut(Finding) + Send)) {
     match Sound::start(settings, inbox, &tasks) {
         Ok(running) => {
             // Levels are measured while somebody listens.
-            let listener = running.microphone();
+            let listener = running.microphone(SoundCodec::Opus);
             let heard = listen(&running).await;
             drop(listener);
             let blocks = |name| running.figures().get(name).copied().unwrap_or(0.0);

@@ -28,6 +28,7 @@ mod serve;
 mod settings;
 mod stall;
 mod tls;
+mod visitors;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,6 +54,7 @@ pub use settings::{Door, Limits, Settings, User};
 use tls::Identity;
 pub use tls::{CertificateEnd, Tls, certificate_end, certificate_of};
 
+use crate::album::Album;
 use crate::clock;
 use crate::tasks::Tasks;
 
@@ -67,6 +69,8 @@ struct App {
     door: Door,
     bell: Option<mpsc::Sender<()>>,
     opening: Option<Opening>,
+    /// The visitors' pictures, if any are kept.
+    album: Option<Album>,
     /// Users who are shown the button.
     may_open: BTreeSet<String>,
     limits: Limits,
@@ -136,6 +140,7 @@ impl Gateway {
             door: settings.door,
             bell: settings.bell,
             opening: settings.opening.map(Opening::new),
+            album: settings.album,
             may_open,
             limits: settings.limits,
             files: page::files(),
@@ -232,6 +237,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/station.json", get(page::station))
         .route("/demo/bell", post(page::bell))
         .route("/door/open", post(door::open))
+        .route("/visitors.json", get(visitors::list))
+        .route("/visitors/{file}", get(visitors::picture))
         .route("/ca.crt", get(page::ca))
         .route("/ca.pem", get(page::ca))
         .fallback(page::file)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{Cors, Error, OpenDoor, Password, Tls};
+use crate::album::Album;
 
 /// What a gateway is told before it starts.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Settings {
     /// Where wishes to open the door go, if there is a door. A few may wait; more are
     /// refused.
     pub opening: Option<mpsc::Sender<OpenDoor>>,
+    /// The visitors' pictures, for users who are logged in; `None` shows nobody any.
+    pub album: Option<Album>,
     /// Limits on what comes from outside.
     pub limits: Limits,
 }

@@ -25,12 +25,35 @@ pub struct VideoFrame {
     pub key: bool,
 }
 
-/// One Opus packet of the microphone: 20 or 10 ms at 48 kHz mono.
+/// How sound is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundCodec {
+    /// Opus, 48 kHz (RFC 7587).
+    Opus,
+    /// G.711 mu-law, 8 kHz (RFC 3551, section 4.5.14): for far ends without Opus.
+    Pcmu,
+}
+
+impl SoundCodec {
+    /// Best first.
+    pub const ALL: [Self; 2] = [Self::Opus, Self::Pcmu];
+
+    /// RTP clock, Hz.
+    pub fn clock(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            Self::Pcmu => 8_000,
+        }
+    }
+}
+
+/// One packet of the microphone: 20 or 10 ms of Opus, 20 ms of PCMU.
 #[derive(Clone, Debug)]
 pub struct SoundPacket {
     /// The bytes.
     pub data: Bytes,
-    /// RTP time stamp, 48 kHz, of its first sample; grows by the packet's samples.
+    /// RTP time stamp of its first sample, in the codec's clock; grows by the
+    /// packet's samples.
     pub timestamp: u32,
     /// When it was encoded, for measuring.
     pub encoded: Instant,
@@ -127,8 +150,9 @@ impl fmt::Debug for PictureFeed {
 
 /// The door's microphone and speaker.
 pub trait Voices: Send + Sync {
-    /// Follows the microphone: one Opus packet each 20 ms (or 10), from now on.
-    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>>;
+    /// Follows the microphone: one packet each 20 ms (or 10), from now on. It is
+    /// encoded so only while somebody follows, and once for all who do.
+    fn microphone(&self, codec: SoundCodec) -> broadcast::Receiver<Arc<SoundPacket>>;
 
     /// A new voice at the speaker, not audible until
     /// [`Voice::set_audible`] says so.
@@ -159,10 +183,10 @@ pub struct SoundGauge {
 
 /// One far end at the door's speaker. It ends when it is dropped.
 pub trait Voice: Send {
-    /// Takes one Opus packet as it arrived: RTP sequence number, RTP time stamp
-    /// (48 kHz) and payload; late, doubled and lost ones are the voice's business.
-    /// It never blocks.
-    fn push(&mut self, sequence: u16, timestamp: u32, payload: Bytes);
+    /// Takes one packet as it arrived: RTP sequence number, RTP time stamp (in the
+    /// codec's clock) and payload; late, doubled and lost ones are the voice's
+    /// business. It never blocks.
+    fn push(&mut self, codec: SoundCodec, sequence: u16, timestamp: u32, payload: Bytes);
 
     /// Lets the voice be heard, or silences it.
     fn set_audible(&mut self, on: bool);

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 
 use super::budget::Budget;
-use super::feed::{PictureFeed, Pictures, Share, SoundPacket, VideoFrame, Voice, Voices};
+use super::feed::{
+    PictureFeed, Pictures, Share, SoundCodec, SoundPacket, VideoFrame, Voice, Voices,
+};
 use super::{Tone, VideoCodec};
 use crate::clock;
 use crate::tasks::Tasks;
@@ -28,6 +30,8 @@ const PICTURE: u32 = 3_000;
 
 /// 20 ms of silence, as libopus encodes it (CELT, full band, mono).
 const SILENCE: &[u8] = &[0xf8, 0xff, 0xfe];
+/// 20 ms of silence in PCMU.
+const PCMU_SILENCE: &[u8] = &[0xff; 160];
 
 /// A camera with 30 pictures a second of 3 kB, or less if its followers can take
 /// less; key pictures are four times as large.
@@ -185,7 +189,8 @@ impl Drop for Follower {
 
 /// A microphone that hears silence, and a speaker that counts.
 pub struct SimVoices {
-    microphone: broadcast::Sender<Arc<SoundPacket>>,
+    opus: broadcast::Sender<Arc<SoundPacket>>,
+    pcmu: broadcast::Sender<Arc<SoundPacket>>,
     heard: Arc<Mutex<Heard>>,
 }
 
@@ -196,6 +201,8 @@ pub struct Heard {
     pub audible: u64,
     /// Packets of voices that were not.
     pub silenced: u64,
+    /// Of the audible ones, those in PCMU.
+    pub pcmu: u64,
     /// The latest tone ordered.
     pub tone: Option<Tone>,
     /// Voices that are alive.
@@ -205,10 +212,14 @@ pub struct Heard {
 impl SimVoices {
     /// Starts the microphone.
     pub fn start(tasks: &Tasks) -> Arc<Self> {
-        let microphone = broadcast::Sender::new(PACKETS);
-        tasks.spawn("sim-microphone", speak(microphone.clone()));
+        let (opus, pcmu) = (
+            broadcast::Sender::new(PACKETS),
+            broadcast::Sender::new(PACKETS),
+        );
+        tasks.spawn("sim-microphone", speak(opus.clone(), pcmu.clone()));
         Arc::new(Self {
-            microphone,
+            opus,
+            pcmu,
             heard: Arc::default(),
         })
     }
@@ -220,7 +231,7 @@ impl SimVoices {
 
     /// How many follow the microphone.
     pub fn listeners(&self) -> usize {
-        self.microphone.receiver_count()
+        self.opus.receiver_count() + self.pcmu.receiver_count()
     }
 }
 
@@ -228,25 +239,32 @@ fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn speak(microphone: broadcast::Sender<Arc<SoundPacket>>) {
+async fn speak(
+    opus: broadcast::Sender<Arc<SoundPacket>>,
+    pcmu: broadcast::Sender<Arc<SoundPacket>>,
+) {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
-    let mut timestamp = 0u32;
+    let mut number = 0u32;
     loop {
         tick.tick().await;
-        timestamp = timestamp.wrapping_add(960);
-        let packet = SoundPacket {
-            data: Bytes::from_static(SILENCE),
-            timestamp,
+        number = number.wrapping_add(1);
+        let packet = |data, samples| SoundPacket {
+            data: Bytes::from_static(data),
+            timestamp: number.wrapping_mul(samples),
             encoded: clock::now(),
         };
         // Nobody has to listen.
-        let _ = microphone.send(Arc::new(packet));
+        let _ = opus.send(Arc::new(packet(SILENCE, 960)));
+        let _ = pcmu.send(Arc::new(packet(PCMU_SILENCE, 160)));
     }
 }
 
 impl Voices for SimVoices {
-    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {
-        self.microphone.subscribe()
+    fn microphone(&self, codec: SoundCodec) -> broadcast::Receiver<Arc<SoundPacket>> {
+        match codec {
+            SoundCodec::Opus => self.opus.subscribe(),
+            SoundCodec::Pcmu => self.pcmu.subscribe(),
+        }
     }
 
     fn speaker(&self) -> Box<dyn Voice> {
@@ -270,10 +288,11 @@ struct SimVoice {
 }
 
 impl Voice for SimVoice {
-    fn push(&mut self, _sequence: u16, _timestamp: u32, _payload: Bytes) {
+    fn push(&mut self, codec: SoundCodec, _sequence: u16, _timestamp: u32, _payload: Bytes) {
         let mut heard = lock(&self.heard);
         if self.audible {
             heard.audible += 1;
+            heard.pcmu += u64::from(codec == SoundCodec::Pcmu);
             self.first.send_replace(true);
         } else {
             heard.silenced += 1;

@@ -179,6 +179,13 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
+/// How long marks take from where they are made to where they are `heard`, the median in
+/// milliseconds: one is made each [`PERIOD_MS`], and one of them at `made_ms`.
+pub(crate) fn passage_ms(heard: &[f64], made_ms: f64) -> Option<f64> {
+    let since = heard.iter().map(|onset| onset - made_ms);
+    median(since.map(|since| since.rem_euclid(PERIOD_MS)).collect())
+}
+
 /// When the simulated sound card began, as the growth of its recording shows.
 ///
 /// The card writes in real time, so the time of a write less the length of what was

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use doorstation::media::VideoCodec;
 use doorstation::media::feed::VideoFrame;
 use doorstation::media::gst::read_clock;
@@ -22,10 +23,41 @@ pub(crate) fn clocks(codec: VideoCodec, frames: &[Arc<VideoFrame>]) -> Vec<Optio
         VideoCodec::Vp8 => "video/x-vp8,width=1280,height=720,framerate=30/1",
         VideoCodec::H264 => "video/x-h264,stream-format=byte-stream,alignment=au,framerate=30/1",
     };
+    let buffers = frames.iter().map(|frame| {
+        let mut buffer = gst::Buffer::from_slice(frame.data.clone());
+        let pts = gst::ClockTime::try_from(frame.pts).expect("a time");
+        buffer.get_mut().expect("just made").set_pts(pts);
+        buffer
+    });
+    let mut clocks = Vec::new();
+    decode(caps, decoder(codec), "", buffers, |picture| {
+        clocks.push(read_clock(picture, 1280));
+    });
+    clocks
+}
+
+/// Decodes a JPEG file of this size, in pixels; gives the clock of the picture.
+pub(crate) fn still(jpeg: &Bytes, (width, height): (u32, u32)) -> Option<u32> {
+    let size = format!(",width={width},height={height}");
+    let mut clock = None;
+    let buffer = gst::Buffer::from_slice(jpeg.clone());
+    decode("image/jpeg", "jpegdec", &size, [buffer], |picture| {
+        clock = read_clock(picture, width as usize);
+    });
+    clock
+}
+
+/// Decodes `buffers` of `caps`; gives each picture (I420, of this size if it is given).
+fn decode(
+    caps: &str,
+    decoder: &str,
+    size: &str,
+    buffers: impl IntoIterator<Item = gst::Buffer>,
+    mut picture: impl FnMut(&[u8]),
+) {
     let text = format!(
-        "appsrc name=in format=time caps={caps} ! {} ! videoconvert \
-         ! video/x-raw,format=I420 ! appsink name=out sync=false",
-        decoder(codec)
+        "appsrc name=in format=time caps={caps} ! {decoder} ! videoconvert \
+         ! video/x-raw,format=I420{size} ! appsink name=out sync=false"
     );
     let pipeline = gst::parse::launch(&text)
         .expect("a decoder")
@@ -40,22 +72,17 @@ pub(crate) fn clocks(codec: VideoCodec, frames: &[Arc<VideoFrame>]) -> Vec<Optio
         .and_downcast::<gst_app::AppSink>()
         .expect("an appsink");
     pipeline.set_state(gst::State::Playing).expect("it plays");
-    for frame in frames {
-        let mut buffer = gst::Buffer::from_slice(frame.data.clone());
-        let pts = gst::ClockTime::try_from(frame.pts).expect("a time");
-        buffer.get_mut().expect("just made").set_pts(pts);
+    for buffer in buffers {
         source.push_buffer(buffer).expect("it takes the frame");
     }
     source.end_of_stream().expect("it takes the end");
-    let mut clocks = Vec::new();
     while let Ok(sample) = sink.pull_sample() {
         let map = sample
             .buffer()
             .expect("a buffer")
             .map_readable()
             .expect("memory");
-        clocks.push(read_clock(&map, 1280));
+        picture(&map);
     }
     pipeline.set_state(gst::State::Null).expect("it stops");
-    clocks
 }

@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         cors: Cors::Any,
         bell: None,
         opening: None,
+        album: None,
         limits: Limits::default(),
     }
 }

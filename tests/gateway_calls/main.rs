@@ -13,3 +13,4 @@ mod limits;
 mod outcomes;
 mod sockets;
 mod tls;
+mod visitors;

@@ -14,6 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     // Who is at the other end of a Unix socket: for the guardian's and the control socket.
     ("peer", &[]),
+    // The visitors' pictures on the disk: the composition root fills it, the gateway shows
+    // it, and neither has to know the other.
+    ("album", &[]),
     // Memory and disk, for status and metrics.
     ("usage", &[]),
     ("pulse", &["clock"]),
@@ -52,7 +55,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A server of its own: it does not know the station's core.
     (
         "gateway",
-        &["clock", "secret", "tasks", "telemetry::kind", "wire"],
+        &[
+            "album",
+            "clock",
+            "secret",
+            "tasks",
+            "telemetry::kind",
+            "wire",
+        ],
     ),
     // What buttons do and how signs look is the panel's to say; it has no I/O there.
     (
@@ -124,6 +134,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "album",
             "call",
             "clock",
             "config",

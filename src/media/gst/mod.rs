@@ -13,10 +13,12 @@ mod encoder;
 mod pipeline;
 mod progress;
 mod quality;
+mod snapshot;
 pub mod trial;
 mod watch;
 
 pub use clock_picture::{BLOCK, BLOCKS, BLOCKS_X, BLOCKS_Y, clock_value, read_clock};
+pub use snapshot::{NoSnapshot, PATIENCE, SETTLING, Snapshot};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

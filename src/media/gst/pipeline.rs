@@ -335,8 +335,8 @@ impl Pipeline {
     fn count_pictures(&self, progress: &Arc<Progress>) -> Result<(), String> {
         let pad = self.static_pad("tee", "sink")?;
         let progress = progress.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            progress.picture();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, probe| {
+            progress.picture(probe.buffer());
             gst::PadProbeReturn::Ok
         });
         let bus = self.bus.clone();

@@ -8,7 +8,8 @@ use rtc::interceptor::{
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{
-    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MIME_TYPE_VP8, MediaEngine,
+    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT, MIME_TYPE_VP8,
+    MediaEngine,
 };
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
@@ -20,10 +21,12 @@ use super::limiter::RetransmissionLimiter;
 use super::path::{Survey, Surveyor};
 use super::reports::Reports;
 use super::requests::KeyFrameRequests;
+use super::sdp::Description;
 use super::tap::Tap;
 use crate::media::VideoCodec;
+use crate::media::feed::SoundCodec;
 
-/// RTP clock of Opus, Hz (RFC 7587).
+/// RTP clock of sound, Hz: that of Opus (RFC 7587). PCMU has another.
 pub(crate) const SOUND_CLOCK: u32 = 48_000;
 /// RTP clock of every video codec, Hz.
 pub(crate) const VIDEO_CLOCK: u32 = 90_000;
@@ -44,7 +47,7 @@ const MAX_NACKS: u16 = 5;
 /// Audio or video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Medium {
-    /// Opus and telephone events.
+    /// Opus, PCMU and telephone events.
     Audio,
     /// VP8 and H264.
     Video,
@@ -95,6 +98,8 @@ pub(crate) fn codecs(medium: Medium, pictures: &[VideoCodec]) -> Vec<RTCRtpCodec
                 "minptime=10;useinbandfec=1",
                 111,
             ),
+            codec(MIME_TYPE_PCMU, (8_000, 0), "", 0),
+            // Those of 8 kHz are put in by `event_clocks`.
             codec(MIME_TYPE_TELEPHONE_EVENT, (SOUND_CLOCK, 1), "0-15", 110),
         ],
         Medium::Video => pictures.iter().copied().map(picture).collect(),
@@ -144,6 +149,23 @@ fn codec(
         },
         payload_type,
     }
+}
+
+/// The name of a sound's codec in `a=rtpmap`.
+pub(crate) fn sound_name(codec: SoundCodec) -> &'static str {
+    match codec {
+        SoundCodec::Opus => "opus",
+        SoundCodec::Pcmu => "PCMU",
+    }
+}
+
+/// What sound an answer takes, under which payload types, best first.
+pub(crate) fn sounds(answer: &Description) -> [Option<(u8, SoundCodec)>; 2] {
+    let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
+    let mut sounds = SoundCodec::ALL
+        .into_iter()
+        .filter_map(|codec| Some((numbered(sound_name(codec))?, codec)));
+    [sounds.next(), sounds.next()]
 }
 
 /// The name of a codec in `a=rtpmap`.

@@ -8,14 +8,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::codecs::SOUND_CLOCK;
 use crate::call::{Digit, Digits};
 
 /// How often a packet of a tone is sent (RFC 4733, section 2.5.1.2, leaves 20 ms
 /// as the usual choice for sound of 20 ms packets).
 pub(crate) const PACKET: Duration = Duration::from_millis(20);
-/// RTP time of one packet.
-const PACKET_TICKS: u16 = (SOUND_CLOCK / 50) as u16;
 /// Packets of a tone: 100 ms.
 const TONE: u16 = 5;
 /// How often the last packet is sent in all (RFC 4733, section 2.5.1.4).
@@ -160,9 +157,9 @@ impl Tones {
         playing.is_some_and(|playing| playing.step < TONE + END_PACKETS - 1)
     }
 
-    /// The next packet; to be called each [`PACKET`] with the RTP time of now.
-    /// `None` is a pause.
-    pub(crate) fn next(&mut self, now: u32) -> Option<Packet> {
+    /// The next packet; to be called each [`PACKET`] with the RTP time of now, in
+    /// `clock`. `None` is a pause.
+    pub(crate) fn next(&mut self, now: u32, clock: u32) -> Option<Packet> {
         if self.playing.as_ref().is_none_or(|p| p.step == PERIOD) {
             self.playing = None;
             let digit = self.waiting.pop_front()?;
@@ -180,7 +177,9 @@ impl Tones {
         if step >= TONE + END_PACKETS - 1 {
             return None;
         }
-        let [high, low] = (PACKET_TICKS * (step + 1).min(TONE)).to_be_bytes();
+        let packet_ticks = (clock / 50) as u16;
+        let duration = packet_ticks.saturating_mul((step + 1).min(TONE));
+        let [high, low] = duration.to_be_bytes();
         let end = if step + 1 >= TONE { END } else { 0 };
         Some(Packet {
             timestamp: playing.timestamp,

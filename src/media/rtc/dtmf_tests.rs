@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CLOCK: u32 = SOUND_CLOCK;
+const CLOCK: u32 = 48_000;
+/// RTP time of one packet.
+const PACKET_TICKS: u16 = 960;
 
 /// Everything that is sent for `text`, begun at `now`; pauses are `None`.
 fn sent(text: &str, mut now: u32) -> Vec<Option<Packet>> {
@@ -12,7 +14,7 @@ fn sent(text: &str, mut now: u32) -> Vec<Option<Packet>> {
     tones.push(&Digits::parse(text).expect("digits"));
     let mut sent = Vec::new();
     while !tones.is_idle() {
-        sent.push(tones.next(now));
+        sent.push(tones.next(now, CLOCK));
         now = now.wrapping_add(u32::from(PACKET_TICKS));
     }
     sent
@@ -173,4 +175,17 @@ proptest! {
             decoder.take(clock, timestamp, marker, &payload);
         }
     }
+}
+
+#[test]
+fn with_a_slow_clock_a_digit_lasts_as_long() {
+    let mut tones = Tones::default();
+    tones.push(&Digits::parse("7").expect("digits"));
+    let packets: Vec<Packet> = (0..7).filter_map(|_| tones.next(0, 8_000)).collect();
+    let mut decoder = Decoder::default();
+    let heard: Vec<Heard> = packets
+        .iter()
+        .filter_map(|p| decoder.take(8_000, p.timestamp, p.marker, &p.payload))
+        .collect();
+    assert_eq!(heard[1..], [Heard::Released(Duration::from_millis(100))]);
 }

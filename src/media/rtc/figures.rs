@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::codecs::Medium;
+use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
 
 /// Figures by name, as [`crate::call::Figures`] holds them.
 pub(crate) type Values = BTreeMap<&'static str, f64>;
@@ -30,6 +30,8 @@ pub(crate) struct Counters {
     lost: AtomicU64,
     /// Of the latest report, in RTP clock.
     jitter: AtomicU64,
+    /// RTP clock of what comes and leaves, Hz; 0 is the medium's usual one.
+    clock: AtomicU64,
     /// Of the latest report, microseconds; 0 is not known.
     round_trip_us: AtomicU64,
 }
@@ -104,7 +106,26 @@ impl Counters {
     /// So many of the far end's packets did not reach us so far.
     pub(crate) fn lost(&self, total: u32, jitter: u32) {
         self.lost.store(signed(total), Ordering::Relaxed);
-        self.jitter.store(u64::from(jitter), Ordering::Relaxed);
+        // Where the far end's time runs over, webrtc-rs counts a jump of 2^32, and needs
+        // some seconds to forget it.
+        let second = match self.clock.load(Ordering::Relaxed) {
+            0 => u64::from(VIDEO_CLOCK),
+            clock => clock,
+        };
+        if u64::from(jitter) < second {
+            self.jitter.store(u64::from(jitter), Ordering::Relaxed);
+        }
+    }
+
+    /// What comes and leaves counts in a clock of so many Hz.
+    pub(crate) fn clock(&self, hertz: u32) {
+        self.clock.store(u64::from(hertz), Ordering::Relaxed);
+    }
+
+    /// The clock of the sound, Hz, if it is not that of Opus.
+    pub(crate) fn other_clock(&self) -> Option<u32> {
+        let clock = u32::try_from(self.clock.load(Ordering::Relaxed)).ok()?;
+        (clock != 0 && clock != SOUND_CLOCK).then_some(clock)
     }
 
     /// The way to the far end and back took so long.
@@ -131,7 +152,11 @@ impl Counters {
         values.insert(names.bytes_received, read(&self.bytes_received));
         values.insert(names.lost_by_peer, read(&self.lost_by_peer));
         values.insert(names.lost, read(&self.lost));
-        let jitter = read(&self.jitter) * 1000.0 / f64::from(medium.clock());
+        let clock = match self.clock.load(Ordering::Relaxed) {
+            0 => f64::from(medium.clock()),
+            clock => clock as f64,
+        };
+        let jitter = read(&self.jitter) * 1000.0 / clock;
         values.insert(names.jitter_ms, jitter);
         values.extend(self.round_trip_ms().map(|ms| (names.round_trip_ms, ms)));
         if medium == Medium::Video {

@@ -75,7 +75,7 @@ impl Look for RetransmissionLimiter {
         true
     }
 
-    fn outgoing(&mut self, packet: &TaggedPacket) -> bool {
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool {
         match &packet.message.packet {
             Packet::Rtp(rtp) if packet.message.has(&Attribute::Retransmission) => {
                 let rate = self.path.borrow().for_repairs() / 8.0;

@@ -172,7 +172,7 @@ impl Look for Survey {
         true
     }
 
-    fn outgoing(&mut self, packet: &TaggedPacket) -> bool {
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool {
         if let Packet::Rtp(rtp) = &packet.message.packet {
             self.0.left(rtp, packet.now);
         }

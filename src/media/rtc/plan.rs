@@ -5,6 +5,7 @@ use super::line::Line;
 use super::sdp::{Description, Direction, Section};
 use crate::call::Wish;
 use crate::media::VideoCodec;
+use crate::media::feed::SoundCodec;
 
 /// The answer to one m-line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,9 @@ impl Policy<'_> {
 
     fn speaks(&self, section: &Section, medium: Medium) -> bool {
         match medium {
-            Medium::Audio => section.payload_type("opus").is_some(),
+            Medium::Audio => SoundCodec::ALL
+                .iter()
+                .any(|codec| section.payload_type(codecs::sound_name(*codec)).is_some()),
             Medium::Video => self
                 .pictures
                 .iter()

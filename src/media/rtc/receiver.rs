@@ -121,9 +121,14 @@ impl Sink {
             return;
         };
         let header = packet.header;
-        if header.payload_type == negotiated.payload_type {
+        if let Some(codec) = negotiated.sound(header.payload_type) {
             with(voice, |voice| {
-                voice.push(header.sequence_number, header.timestamp, packet.payload);
+                voice.push(
+                    codec,
+                    header.sequence_number,
+                    header.timestamp,
+                    packet.payload,
+                );
             });
         } else if let Some(format) = negotiated.event(header.payload_type) {
             let heard = self.digits.take(

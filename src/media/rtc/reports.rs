@@ -22,6 +22,8 @@ pub(crate) struct Reports {
     counters: Arc<Counters>,
     /// Our latest sender reports: the middle of their NTP time, and when they left.
     left: VecDeque<(u32, Instant)>,
+    /// RTP time of the latest packet, and when it left.
+    latest: Option<(u32, Instant)>,
 }
 
 impl Reports {
@@ -32,6 +34,27 @@ impl Reports {
         Self {
             counters,
             left: VecDeque::with_capacity(REMEMBERED),
+            latest: None,
+        }
+    }
+
+    /// The RTP time at `now`, where the sound counts in another clock than the one
+    /// for which webrtc-rs makes its reports: it takes that of the first codec that
+    /// is offered, whichever is sent.
+    fn time_in_other_clock(&self, now: Instant) -> Option<u32> {
+        let clock = self.counters.other_clock()?;
+        let (time, left) = self.latest?;
+        let since = now.saturating_duration_since(left);
+        let ticks = since.as_micros() * u128::from(clock) / 1_000_000;
+        // Modulo 2^32, as RTP time goes.
+        Some(time.wrapping_add(ticks as u32))
+    }
+
+    /// What we say of the far end's stream.
+    fn of_far_end(&self, part: &dyn rtc::rtcp::Packet) {
+        let part = part.as_any().downcast_ref::<ReceiverReport>();
+        for report in part.iter().flat_map(|r| &r.reports) {
+            self.counters.lost(report.total_lost, report.jitter);
         }
     }
 
@@ -68,25 +91,87 @@ impl Look for Reports {
         true
     }
 
-    fn outgoing(&mut self, packet: &TaggedPacket) -> bool {
-        if let Packet::Rtcp(parts) = &packet.message.packet {
-            for part in parts {
-                let part = part.as_any();
-                if let Some(sent) = part.downcast_ref::<SenderReport>() {
-                    self.left.truncate(REMEMBERED - 1);
-                    let middle = (sent.ntp_time >> 16) as u32;
-                    self.left.push_front((middle, packet.now));
-                }
-                // What we say of the far end's stream.
-                for report in part
-                    .downcast_ref::<ReceiverReport>()
-                    .iter()
-                    .flat_map(|r| &r.reports)
-                {
-                    self.counters.lost(report.total_lost, report.jitter);
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool {
+        let now = packet.now;
+        match &mut packet.message.packet {
+            Packet::Rtp(sent) => {
+                let time = sent.header.timestamp;
+                // All packets of one time count from the first.
+                if self.latest.is_none_or(|(latest, _)| latest != time) {
+                    self.latest = Some((time, now));
                 }
             }
+            Packet::Rtcp(parts) => {
+                for part in parts {
+                    self.of_far_end(part.as_ref());
+                    let sent = part.as_any().downcast_ref::<SenderReport>().cloned();
+                    let Some(mut sent) = sent else { continue };
+                    self.left.truncate(REMEMBERED - 1);
+                    let middle = (sent.ntp_time >> 16) as u32;
+                    self.left.push_front((middle, now));
+                    if let Some(time) = self.time_in_other_clock(now) {
+                        sent.rtp_time = time;
+                        *part = Box::new(sent);
+                    }
+                }
+            }
+            _ => {}
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtc::rtp;
+
+    use super::*;
+
+    fn tagged(packet: Packet, now: Instant) -> TaggedPacket {
+        TaggedPacket {
+            now,
+            transport: Default::default(),
+            message: packet.into(),
+        }
+    }
+
+    /// The RTP time of a report that leaves 15 ms after a packet of time 1,000, if
+    /// webrtc-rs wrote 7 there.
+    fn reported(clock: u32) -> u32 {
+        let counters = Arc::new(Counters::default());
+        counters.clock(clock);
+        let mut reports = Reports::new(counters);
+        let start = crate::clock::now();
+        for (sequence_number, late) in [(1, 0), (2, 10)] {
+            let header = rtp::header::Header {
+                sequence_number,
+                timestamp: 1_000,
+                ..Default::default()
+            };
+            let packet = rtp::Packet {
+                header,
+                ..Default::default()
+            };
+            let now = start + Duration::from_millis(late);
+            assert!(reports.outgoing(&mut tagged(Packet::Rtp(packet), now)));
+        }
+        let report = SenderReport {
+            rtp_time: 7,
+            ..Default::default()
+        };
+        let now = start + Duration::from_millis(15);
+        let mut packet = tagged(Packet::Rtcp(vec![Box::new(report)]), now);
+        assert!(reports.outgoing(&mut packet));
+        let Packet::Rtcp(parts) = packet.message.packet else {
+            panic!("it stays a report");
+        };
+        let report = parts[0].as_any().downcast_ref::<SenderReport>();
+        report.expect("of ours").rtp_time
+    }
+
+    #[test]
+    fn the_time_of_a_report_counts_in_the_clock_of_what_is_sent() {
+        assert_eq!(reported(8_000), 1_120);
+        assert_eq!(reported(48_000), 7);
     }
 }

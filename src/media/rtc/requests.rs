@@ -27,7 +27,7 @@ impl Look for KeyFrameRequests {
         true
     }
 
-    fn outgoing(&mut self, _: &TaggedPacket) -> bool {
+    fn outgoing(&mut self, _: &mut TaggedPacket) -> bool {
         true
     }
 }

@@ -16,17 +16,18 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 
 use super::Context;
-use super::codecs::{Medium, SOUND_CLOCK, VIDEO_CLOCK};
+use super::codecs::{self, Medium, VIDEO_CLOCK};
 use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::Transport;
 use super::pace::Pace;
 use super::path::Path;
+use super::sdp::Description;
 use super::watcher::Notice;
 use crate::call::{Digits, Flow};
 use crate::clock;
 use crate::media::VideoCodec;
-use crate::media::feed::{PictureFeed, Pictures, VideoFrame};
+use crate::media::feed::{PictureFeed, Pictures, SoundCodec, VideoFrame};
 use crate::tasks::Tasks;
 
 /// Bytes of RTP payload in a packet of a picture. With RTP, SRTP, UDP and IPv6
@@ -40,8 +41,11 @@ const KEY_FRAME_GAP: Duration = Duration::from_millis(300);
 /// What was negotiated for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Negotiated {
-    /// RTP payload type.
+    /// RTP payload type of what we send.
     pub(crate) payload_type: u8,
+    /// What sound may come as, and under which payload type, best first: the best is
+    /// what we send. `None` twice is a picture.
+    pub(crate) sounds: [Option<(u8, SoundCodec)>; 2],
     /// The codec of a picture; `None` is sound.
     pub(crate) picture: Option<VideoCodec>,
     /// Telephone events, in either of the clocks that there are (48 and 8 kHz).
@@ -51,6 +55,52 @@ pub(crate) struct Negotiated {
 }
 
 impl Negotiated {
+    /// What `answer`, which settles an exchange, says that both sides take, and under
+    /// which numbers; `None` is no codec in common. `pictures` are the camera's codecs,
+    /// best first.
+    pub(crate) fn of(
+        answer: &Description,
+        medium: Medium,
+        pictures: &[VideoCodec],
+        sending: bool,
+    ) -> Option<Self> {
+        let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
+        let sounds = codecs::sounds(answer);
+        let (payload_type, picture) = match medium {
+            Medium::Audio => (sounds[0]?.0, None),
+            Medium::Video => {
+                let mut taken = pictures.iter();
+                taken.find_map(|codec| Some((numbered(codecs::name(*codec))?, Some(*codec))))?
+            }
+        };
+        let mut events = answer.sections().iter().flat_map(|section| {
+            let formats = section.payload_types("telephone-event");
+            formats.map(|(payload_type, clock)| EventFormat {
+                payload_type,
+                clock,
+            })
+        });
+        Some(Self {
+            payload_type,
+            sounds,
+            picture,
+            events: [events.next(), events.next()],
+            sending,
+        })
+    }
+
+    /// The codec of sound that comes with this payload type.
+    pub(crate) fn sound(&self, payload_type: u8) -> Option<SoundCodec> {
+        let mut sounds = self.sounds.into_iter().flatten();
+        let (_, codec) = sounds.find(|(number, _)| *number == payload_type)?;
+        Some(codec)
+    }
+
+    /// The codec of the sound that we send.
+    pub(crate) fn sound_to_send(&self) -> SoundCodec {
+        self.sound(self.payload_type).unwrap_or(SoundCodec::Opus)
+    }
+
     /// How the far end counts telephone events of this payload type.
     pub(crate) fn event(&self, payload_type: u8) -> Option<EventFormat> {
         let mut events = self.events.into_iter().flatten();
@@ -61,7 +111,8 @@ impl Negotiated {
     /// clock (RFC 4733, section 2.1).
     pub(crate) fn event_to_send(&self) -> Option<EventFormat> {
         let mut events = self.events.into_iter().flatten();
-        events.find(|event| event.clock == SOUND_CLOCK)
+        let clock = self.sound_to_send().clock();
+        events.find(|event| event.clock == clock)
     }
 }
 

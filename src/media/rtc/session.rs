@@ -13,12 +13,12 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RtpSender, RtpTransceiver};
 
 use super::codecs::{self, Medium};
-use super::dtmf::EventFormat;
 use super::figures::Counters;
 use super::handler::{Handler, Transport};
 use super::path::Surveyor;
 use super::receiver;
 use super::runtime::{HurriedRuntime, Hurry};
+use super::sdp::split::event_clocks;
 use super::sdp::{Description, Direction};
 use super::sender::{self, Negotiated};
 use super::watcher::{self, Notice};
@@ -188,7 +188,7 @@ impl Session {
             .create_offer(None)
             .await
             .map_err(Error::session("make an offer"))?;
-        self.describe(offer).await
+        Ok(event_clocks(self.describe(offer).await?)?)
     }
 
     /// Lets the next offer begin ICE anew (RFC 8445, section 2.4), over the same
@@ -231,7 +231,7 @@ impl Session {
             .create_answer(None)
             .await
             .map_err(Error::session("make an answer"))?;
-        let text = self.describe(made).await?;
+        let text = event_clocks(self.describe(made).await?)?;
         self.keep_sender().await?;
         self.settle(&text, answer.sends())?;
         Ok(text)
@@ -355,32 +355,13 @@ impl Session {
     }
 
     /// Publishes what may be sent after an exchange. `answer` is the description
-    /// that settled it: it names what both sides take, and under which number.
+    /// that settled it.
     fn settle(&self, answer: &str, sending: bool) -> Result<(), Error> {
         let answer = Description::parse(answer)?;
-        let numbered = |name| answer.sections().iter().find_map(|s| s.payload_type(name));
-        let (payload_type, picture) = match self.medium {
-            Medium::Audio => (numbered("opus"), None),
-            Medium::Video => self
-                .pictures
-                .iter()
-                .find_map(|codec| Some((Some(numbered(codecs::name(*codec))?), Some(*codec))))
-                .unwrap_or_default(),
-        };
-        let mut formats = answer.sections().iter().flat_map(|section| {
-            let formats = section.payload_types("telephone-event");
-            formats.map(|(payload_type, clock)| EventFormat {
-                payload_type,
-                clock,
-            })
-        });
-        let events = [formats.next(), formats.next()];
-        let negotiated = payload_type.map(|payload_type| Negotiated {
-            payload_type,
-            picture,
-            events,
-            sending,
-        });
+        let negotiated = Negotiated::of(&answer, self.medium, &self.pictures, sending);
+        if let (Some(negotiated), Medium::Audio) = (&negotiated, self.medium) {
+            self.counters.clock(negotiated.sound_to_send().clock());
+        }
         self.negotiated.send_replace(negotiated);
         Ok(())
     }

@@ -14,7 +14,7 @@ pub(crate) trait Look {
     fn incoming(&mut self, packet: &mut TaggedPacket) -> bool;
 
     /// A packet on its way out; `false` drops it.
-    fn outgoing(&mut self, packet: &TaggedPacket) -> bool;
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool;
 }
 
 /// The interceptor around a [`Look`].
@@ -52,8 +52,8 @@ impl<L: Look> Protocol<TaggedPacket, TaggedPacket, ()> for Tap<L> {
         self.read.pop_front()
     }
 
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        if self.look.outgoing(&packet) {
+    fn handle_write(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
+        if self.look.outgoing(&mut packet) {
             self.write.push_back(packet);
         }
         Ok(())

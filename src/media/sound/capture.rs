@@ -1,4 +1,4 @@
-//! The thread `sound-capture`: microphone to Opus packets.
+//! The thread `sound-capture`: microphone to packets.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use super::encoder::{Encoder, Loss, OpusSettings};
 use super::meters::Meters;
 use super::packets::{LARGEST, Packets};
 use super::pcm::Capture;
+use super::speech::{self, PcmuEncoder};
 use super::{BLOCK, FIRST_PAUSE, LONGEST_PAUSE, RATE, Watched};
 use crate::clock;
 use crate::media::feed::SoundPacket;
@@ -36,6 +37,7 @@ pub(super) struct Microphone {
     pub(super) packets: broadcast::Sender<Arc<SoundPacket>>,
     pub(super) memory: Packets,
     pub(super) encoder: Encoder,
+    pub(super) narrow: Narrow,
     pub(super) opus: OpusSettings,
     /// What the far ends lose.
     pub(super) loss: Arc<Loss>,
@@ -44,6 +46,52 @@ pub(super) struct Microphone {
     pub(super) reference: Arc<Reference>,
     pub(super) meters: Arc<Meters>,
     pub(super) watched: Watched,
+}
+
+/// The microphone for far ends without Opus.
+pub(super) struct Narrow {
+    pub(super) packets: broadcast::Sender<Arc<SoundPacket>>,
+    pub(super) memory: Packets,
+    pub(super) encoder: PcmuEncoder,
+    /// RTP time of the next block, 8 kHz.
+    pub(super) timestamp: u32,
+    /// The latest block was encoded, not skipped.
+    pub(super) encoding: bool,
+}
+
+impl Narrow {
+    /// Samples of 8 kHz in a block.
+    const STEP: u32 = (BLOCK / speech::RATIO) as u32;
+
+    /// Encodes a block if anybody listens; its time passes anyway.
+    fn take(&mut self, block: &[f32; BLOCK], meters: &Meters) {
+        self.timestamp = self.timestamp.wrapping_add(Self::STEP);
+        if self.packets.receiver_count() == 0 {
+            self.encoding = false;
+            return;
+        }
+        if !std::mem::replace(&mut self.encoding, true) {
+            self.encoder.reset();
+        }
+        let began = clock::now();
+        if let Some(data) = self.encoder.take(block) {
+            let encoded = clock::now();
+            let took = encoded.saturating_duration_since(began).as_nanos();
+            Meters::add(&meters.encoding, took as usize);
+            Meters::one(&meters.microphone_packets);
+            let timestamp = self.timestamp.wrapping_sub(speech::BYTES as u32);
+            // The last listener may just have left: no matter.
+            let _ = self
+                .packets
+                .send(self.memory.make(data, timestamp, encoded));
+        }
+    }
+
+    /// The card was away for so many blocks.
+    fn skip(&mut self, blocks: u32) {
+        self.timestamp = self.timestamp.wrapping_add(blocks.wrapping_mul(Self::STEP));
+        self.encoding = false;
+    }
 }
 
 /// Runs until `stop`.
@@ -103,16 +151,18 @@ impl Line {
         }
     }
 
-    /// The card was away: the packets' time goes on by whole blocks.
-    fn resume(&mut self) {
+    /// The card was away: the packets' time goes on by whole blocks. Gives how many.
+    fn resume(&mut self) -> u32 {
         (self.filled, self.held) = (0, 0);
+        let mut blocks = 0;
         if let Some(latest) = self.latest {
             let away = clock::now().saturating_duration_since(latest);
             // Modulo 2^32, as RTP time goes.
-            let blocks = (away.as_millis() / 10) as u32;
+            blocks = (away.as_millis() / 10) as u32;
             let samples = blocks.wrapping_mul(BLOCK as u32);
             self.timestamp = self.timestamp.wrapping_add(samples);
         }
+        blocks
     }
 }
 
@@ -125,7 +175,7 @@ fn follow(
 ) -> Result<(), String> {
     let mut pace = Pace::new();
     let mut xruns = 0;
-    line.resume();
+    microphone.narrow.skip(line.resume());
     while !stop.is_set() {
         let frames = card.read(&mut line.block[line.filled..], PATIENCE)?;
         if card.xruns() > xruns {
@@ -170,12 +220,13 @@ impl Microphone {
         while self.reference.pop(&mut played) {
             self.echo.played(&played);
         }
-        let heard = self.packets.receiver_count() > 0;
+        let heard = self.packets.receiver_count() + self.narrow.packets.receiver_count() > 0;
         if self.echo.is_on() && (heard || self.echo.is_awake()) {
             self.echo.captured(&mut line.block);
             let took = clock::now().saturating_duration_since(began);
             self.meters.echo(&self.echo.report(), took);
         }
+        self.narrow.take(&line.block, &self.meters);
         line.samples[line.held..line.held + BLOCK].copy_from_slice(&line.block);
         line.held += BLOCK;
         if line.held == self.opus.packet() {

@@ -1,20 +1,22 @@
 //! The door's microphone and speaker, by ALSA.
 //!
 //! ```text
-//!  network --> Voice --> jitter buffer, Opus --+
+//!  network --> Voice --> jitter buffer, codec -+
 //!                                              +--> mixer --> PCM    thread sound-playback
 //!  orders  --> tones --------------------------+       |
 //!                                                      | what the card took
 //!                                                      v
-//!  PCM ------------------------------------> echo control --> Opus --> every leg
+//!  PCM ------------------------------------> echo control --> codec --> every leg
 //!                                                                    thread sound-capture
 //! ```
 //!
-//! 48 kHz mono, in blocks of 10 ms. The async runtime never touches a PCM. Whether
+//! The codec is Opus, or PCMU for a far end that has no Opus; what nobody listens to
+//! is not encoded. 48 kHz mono, in blocks of 10 ms. The async runtime never touches a PCM. Whether
 //! a card works is judged by frames that move, not by error codes alone: one that
 //! fails is closed and opened again until it is back, and calls go on meanwhile. No
 //! ALSA type leaves this module.
 
+mod busy;
 mod capture;
 pub mod drift;
 pub mod echo;
@@ -26,6 +28,7 @@ mod pcm;
 mod playback;
 mod priority;
 pub mod resample;
+mod speech;
 mod tones;
 pub mod virtual_card;
 mod voice;
@@ -40,7 +43,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
-use self::capture::Microphone;
+use self::capture::{Microphone, Narrow};
 use self::echo::EchoControl;
 pub use self::echo::EchoSettings;
 use self::echo::reference::Reference;
@@ -49,9 +52,10 @@ use self::encoder::{Encoder, Loss};
 use self::meters::Meters;
 use self::packets::Packets;
 use self::playback::{Desk, Speaker};
+use self::speech::PcmuEncoder;
 use self::voice::VoiceEnd;
 use super::device::DeviceNews;
-use super::feed::{SoundGauge, SoundPacket, Voice, Voices};
+use super::feed::{SoundCodec, SoundGauge, SoundPacket, Voice, Voices};
 use super::{Tone, worker};
 use crate::call::{Device, Input};
 use crate::clock;
@@ -65,9 +69,10 @@ const BLOCK: usize = 480;
 const BLOCK_TIME: Duration = Duration::from_millis(10);
 /// Packets that a listener may be behind: 160 ms. Older ones are dropped for it.
 const FEED_LENGTH: usize = 8;
-/// First and longest pause before a card is opened again.
+/// The pause before a card is opened again at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// A card that is free again shall be back within three seconds, the opening included.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A thread that moved nothing for this long hangs in its card.
 const HUNG: Duration = Duration::from_secs(1);
 /// How often the watch looks.
@@ -116,7 +121,8 @@ pub enum Error {
 /// The station's sound. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Sound {
-    packets: broadcast::Sender<Arc<SoundPacket>>,
+    opus: broadcast::Sender<Arc<SoundPacket>>,
+    pcmu: broadcast::Sender<Arc<SoundPacket>>,
     desk: Arc<Desk>,
     meters: Arc<Meters>,
     loss: Arc<Loss>,
@@ -135,7 +141,8 @@ impl Sound {
         tasks: &Tasks,
     ) -> Result<Self, Error> {
         let sound = Self {
-            packets: broadcast::channel(FEED_LENGTH).0,
+            opus: broadcast::channel(FEED_LENGTH).0,
+            pcmu: broadcast::channel(FEED_LENGTH).0,
             desk: Arc::default(),
             meters: Arc::default(),
             loss: Arc::default(),
@@ -159,8 +166,15 @@ impl Sound {
         if let Some(name) = settings.capture {
             let microphone = Microphone {
                 name,
-                packets: sound.packets.clone(),
+                packets: sound.opus.clone(),
                 memory: Packets::new(clock::now()),
+                narrow: Narrow {
+                    packets: sound.pcmu.clone(),
+                    memory: Packets::new(clock::now()),
+                    encoder: PcmuEncoder::new(),
+                    timestamp: rand::random(),
+                    encoding: false,
+                },
                 encoder: Encoder::new(settings.opus).map_err(Error::Encoder)?,
                 opus: settings.opus,
                 loss: sound.loss.clone(),
@@ -207,8 +221,11 @@ impl Voices for Sound {
         self.loss.note(share);
     }
 
-    fn microphone(&self) -> broadcast::Receiver<Arc<SoundPacket>> {
-        self.packets.subscribe()
+    fn microphone(&self, codec: SoundCodec) -> broadcast::Receiver<Arc<SoundPacket>> {
+        match codec {
+            SoundCodec::Opus => self.opus.subscribe(),
+            SoundCodec::Pcmu => self.pcmu.subscribe(),
+        }
     }
 
     fn speaker(&self) -> Box<dyn Voice> {

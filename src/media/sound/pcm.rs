@@ -5,12 +5,13 @@
 //! can always be told to end. Plug-ins of alsa-lib that wrap a file may still block;
 //! the watch in [`super`] reports that.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
-use super::{BLOCK, RATE};
+use super::{BLOCK, RATE, busy};
 use crate::clock;
 
 /// Periods of capture that the card may hold: 80 ms of our being late. They cost
@@ -25,7 +26,11 @@ const PLAYBACK_FILL: Frames = 2;
 const STALL: Duration = Duration::from_secs(1);
 
 /// The formats that we can do, best first.
-const FORMATS: [Format; 2] = [Format::S16LE, Format::S32LE];
+const FORMATS: [(Format, Samples); 3] = [
+    (Format::S16LE, Samples::Short),
+    (Format::S32LE, Samples::Long),
+    (Format::FloatLE, Samples::Float),
+];
 
 /// A PCM in a shape that we can do.
 struct Card {
@@ -42,26 +47,44 @@ struct Card {
 /// How frames lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
-    wide: bool,
+    samples: Samples,
     channels: usize,
+}
+
+/// What a sample is, always little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Samples {
+    /// 16 bits, signed.
+    Short,
+    /// 32 bits, signed.
+    Long,
+    /// 32 bits, floating point; 1.0 is full scale.
+    Float,
 }
 
 impl Shape {
     fn frame_bytes(self) -> usize {
-        self.channels * if self.wide { 4 } else { 2 }
+        self.channels
+            * match self.samples {
+                Samples::Short => 2,
+                Samples::Long | Samples::Float => 4,
+            }
     }
 }
 
 impl Card {
     fn open(name: &str, direction: Direction, periods: Frames) -> Result<Self, String> {
         let pcm = listened(|| PCM::new(name, direction, true))
-            .map_err(|reason| format!("it cannot be opened: {reason}"))?;
-        let shape = listened(|| negotiate(&pcm, periods)).map_err(|reason| {
+            .map_err(|error| refusal(&error, name, direction))?;
+        let shape = listened(|| negotiate(&pcm, periods)).map_err(|error| {
+            let offer = listened(|| offer(&pcm)).unwrap_or_else(|_| words(&error));
             format!(
-                "it does not do 48000 Hz, 16 or 32 bits, one or two channels ({reason}); \
-                 a `plug:` in front of its name converts"
+                "it does not do 48000 Hz in S16_LE, S32_LE or FLOAT_LE with one or two \
+                 channels ({offer}); `plughw:` in place of `hw:`, or `plug:` in front of \
+                 another name, converts"
             )
         })?;
+        tracing::debug!(pcm = name, ?direction, ?shape, "shape of the card's sound");
         if direction == Direction::Playback {
             thresholds(&pcm).map_err(|error| words(&error))?;
         }
@@ -124,9 +147,9 @@ impl Card {
 }
 
 /// Runs an operation of alsa-lib; what the library would print goes to the log.
-fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> Result<T, String> {
+fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> alsa::Result<T> {
     let said = alsa::Output::local_error_handler().ok();
-    let result = operation().map_err(|error| words(&error));
+    let result = operation();
     if let Some(said) = said {
         let said = said.borrow().to_string();
         if !said.is_empty() {
@@ -136,6 +159,14 @@ fn listened<T>(operation: impl FnOnce() -> alsa::Result<T>) -> Result<T, String>
     result
 }
 
+/// Why the PCM `name` cannot be opened.
+fn refusal(error: &alsa::Error, name: &str, direction: Direction) -> String {
+    if error.errno() == rustix::io::Errno::BUSY.raw_os_error() {
+        return busy::reason(Path::new(busy::PROC), name, direction);
+    }
+    format!("it cannot be opened: {}", words(error))
+}
+
 /// What an error means, without the name of the function that had it.
 fn words(error: &alsa::Error) -> String {
     std::io::Error::from_raw_os_error(error.errno()).to_string()
@@ -143,12 +174,12 @@ fn words(error: &alsa::Error) -> String {
 
 fn negotiate(pcm: &PCM, periods: Frames) -> alsa::Result<Shape> {
     let mut refused = None;
-    for format in FORMATS {
+    for (format, samples) in FORMATS {
         for channels in [1, 2] {
             match try_shape(pcm, format, channels, periods) {
                 Ok(()) => {
                     return Ok(Shape {
-                        wide: format == Format::S32LE,
+                        samples,
                         channels: channels as usize,
                     });
                 }
@@ -169,6 +200,30 @@ fn try_shape(pcm: &PCM, format: Format, channels: u32, periods: Frames) -> alsa:
     params.set_period_size_near(BLOCK as Frames, ValueOr::Nearest)?;
     params.set_buffer_size_near(BLOCK as Frames * periods)?;
     pcm.hw_params(&params)
+}
+
+/// What a card can do that does nothing of ours, for whoever has to mend it.
+fn offer(pcm: &PCM) -> alsa::Result<String> {
+    let params = HwParams::any(pcm)?;
+    params.set_rate_resample(false)?;
+    let formats: Vec<String> = Format::all()
+        .iter()
+        .filter(|format| **format != Format::Unknown && params.test_format(**format).is_ok())
+        .map(ToString::to_string)
+        .collect();
+    Ok(format!(
+        "it offers {}; {} Hz; channels: {}",
+        formats.join(", "),
+        span(params.get_rate_min()?, params.get_rate_max()?),
+        span(params.get_channels_min()?, params.get_channels_max()?),
+    ))
+}
+
+fn span(least: u32, most: u32) -> String {
+    if least == most {
+        return least.to_string();
+    }
+    format!("{least} to {most}")
 }
 
 /// Playback starts with two blocks and asks for more when no more than two wait.
@@ -305,20 +360,33 @@ impl Playback {
 /// Raw frames to mono -1 to 1.
 fn unpack(raw: &[u8], shape: Shape, into: &mut [f32]) {
     for (frame, sample) in raw.chunks_exact(shape.frame_bytes()).zip(into) {
-        let sum: f32 = if shape.wide {
-            let (values, _) = frame.as_chunks();
-            values
-                .iter()
-                .map(|bytes| i32::from_le_bytes(*bytes) as f32 / 2_147_483_648.0)
-                .sum()
-        } else {
-            let (values, _) = frame.as_chunks();
-            values
-                .iter()
-                .map(|bytes| f32::from(i16::from_le_bytes(*bytes)) / 32_768.0)
-                .sum()
+        let sum: f32 = match shape.samples {
+            Samples::Short => {
+                let (values, _) = frame.as_chunks();
+                let values = values.iter().map(|bytes| i16::from_le_bytes(*bytes));
+                values.map(|value| f32::from(value) / 32_768.0).sum()
+            }
+            Samples::Long => {
+                let (values, _) = frame.as_chunks();
+                let values = values.iter().map(|bytes| i32::from_le_bytes(*bytes));
+                values.map(|value| value as f32 / 2_147_483_648.0).sum()
+            }
+            Samples::Float => {
+                let (values, _) = frame.as_chunks();
+                let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes));
+                values.map(sane).sum()
+            }
         };
         *sample = sum / shape.channels as f32;
+    }
+}
+
+/// A card's own number: what is none would silence the echo control for good.
+fn sane(value: f32) -> f32 {
+    if value.is_finite() {
+        value.clamp(-1.0, 1.0)
+    } else {
+        0.0
     }
 }
 
@@ -326,16 +394,16 @@ fn unpack(raw: &[u8], shape: Shape, into: &mut [f32]) {
 fn pack(block: &[f32; BLOCK], shape: Shape, raw: &mut [u8]) {
     for (frame, sample) in raw.chunks_exact_mut(shape.frame_bytes()).zip(block) {
         let sample = sample.clamp(-1.0, 1.0);
-        if shape.wide {
-            let value = (f64::from(sample) * 2_147_483_647.0) as i32;
-            for bytes in frame.as_chunks_mut().0 {
-                *bytes = value.to_le_bytes();
+        match shape.samples {
+            Samples::Short => {
+                let value = (sample * 32_767.0).round() as i16;
+                frame.as_chunks_mut().0.fill(value.to_le_bytes());
             }
-        } else {
-            let value = (sample * 32_767.0).round() as i16;
-            for bytes in frame.as_chunks_mut().0 {
-                *bytes = value.to_le_bytes();
+            Samples::Long => {
+                let value = (f64::from(sample) * 2_147_483_647.0) as i32;
+                frame.as_chunks_mut().0.fill(value.to_le_bytes());
             }
+            Samples::Float => frame.as_chunks_mut().0.fill(sample.to_le_bytes()),
         }
     }
 }
@@ -346,9 +414,9 @@ mod tests {
 
     #[test]
     fn every_shape_keeps_the_sound() {
-        for wide in [false, true] {
+        for samples in [Samples::Short, Samples::Long, Samples::Float] {
             for channels in [1, 2] {
-                let shape = Shape { wide, channels };
+                let shape = Shape { samples, channels };
                 let mut block = [0.0; BLOCK];
                 for (index, sample) in block.iter_mut().enumerate() {
                     *sample = (index as f32 / 100.0).sin() * 1.2;
@@ -362,6 +430,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_number_of_the_card_that_is_none_is_silence() {
+        let shape = Shape {
+            samples: Samples::Float,
+            channels: 1,
+        };
+        let raw: Vec<u8> = [f32::NAN, f32::INFINITY, -3.0, 0.25]
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let mut into = [9.0; 4];
+        unpack(&raw, shape, &mut into);
+        assert_eq!(into, [0.0, 0.0, -1.0, 0.25]);
+    }
+
+    #[test]
+    fn a_card_in_use_is_told_from_one_that_is_gone() {
+        let said = |errno: rustix::io::Errno| {
+            let error = alsa::Error::new("snd_pcm_open", errno.raw_os_error());
+            refusal(&error, "hw:7,0", Direction::Playback)
+        };
+        let busy = said(rustix::io::Errno::BUSY);
+        assert!(busy.starts_with("it is in use by"), "{busy}");
+        let gone = said(rustix::io::Errno::NODEV);
+        assert!(gone.starts_with("it cannot be opened: "), "{gone}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Another rate for a stream of samples, one that may change while it runs. Pure.
 //!
-//! Two uses: a card whose clock is not the network's (parts per million, see
-//! [`crate::media::sound::drift`]), and a card that does not do 48 kHz at all.
+//! Three uses: a card whose clock is not the network's (parts per million, see
+//! [`crate::media::sound::drift`]), a card that does not do 48 kHz at all,
+//! and far ends that speak at 8 kHz (see `speech`).
 //!
 //! Each output sample is a weighted sum of the [`TAPS`] input samples around its
 //! place; the weights are a windowed sinc, kept for 128 places between two
@@ -12,8 +13,8 @@ use std::f64::consts::PI;
 
 /// Input samples of an output sample, when the rate is not lowered.
 pub const TAPS: usize = 32;
-/// The most taps: for 48 to 16 kHz.
-const MOST_TAPS: usize = 3 * TAPS;
+/// The most taps: for 48 to 8 kHz.
+const MOST_TAPS: usize = 6 * TAPS;
 /// Places between two samples.
 const PHASES: usize = 128;
 /// Of half the lower rate: what is kept. Above it begins the filter's slope.

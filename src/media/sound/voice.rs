@@ -15,9 +15,10 @@ use super::drift::Drift;
 use super::jitter::{Advice, JitterBuffer, Next, Pushed};
 use super::meters::Meters;
 use super::resample::Resampler;
+use super::speech::{self, PcmuDecoder};
 use super::{BLOCK, RATE};
 use crate::clock;
-use crate::media::feed::Voice;
+use crate::media::feed::{SoundCodec, Voice};
 
 /// Packets between the network's task and the speaker's thread: 640 ms of 10 ms
 /// packets. The thread empties it each 10 ms; when it is full the thread hangs and
@@ -36,7 +37,9 @@ const BLOCK_S: f64 = BLOCK as f64 / RATE as f64;
 /// A packet on its way.
 #[derive(Debug)]
 struct Arrival {
+    codec: SoundCodec,
     sequence: u16,
+    /// In the codec's clock.
     timestamp: u32,
     payload: Bytes,
     arrived: Instant,
@@ -60,7 +63,10 @@ pub(super) struct Player {
     meters: Arc<Meters>,
     began: Instant,
     jitter: JitterBuffer,
+    /// Of the packets in the jitter buffer.
+    codec: SoundCodec,
     decoder: opus::Decoder,
+    narrow: PcmuDecoder,
     /// Decoded and not yet played.
     decoded: [f32; 2 * LONGEST],
     held: usize,
@@ -89,7 +95,9 @@ pub(super) fn pair(meters: &Arc<Meters>) -> Result<(VoiceEnd, Box<Player>), opus
         meters: meters.clone(),
         began: clock::now(),
         jitter: JitterBuffer::new(),
+        codec: SoundCodec::Opus,
         decoder: opus::Decoder::new(RATE, opus::Channels::Mono)?,
+        narrow: PcmuDecoder::new(),
         decoded: [0.0; 2 * LONGEST],
         held: 0,
         resampler: Resampler::new(RATE, RATE),
@@ -106,6 +114,28 @@ pub(super) fn pair(meters: &Arc<Meters>) -> Result<(VoiceEnd, Box<Player>), opus
     Ok((end, player))
 }
 
+impl Arrival {
+    /// How many samples of 48 kHz it holds; `None` if it is no packet.
+    fn samples(&self) -> Option<usize> {
+        let bytes = self.payload.len();
+        match self.codec {
+            SoundCodec::Opus => {
+                let samples = opus::packet::get_nb_samples(&self.payload, RATE).ok()?;
+                (bytes <= LARGEST && samples <= LONGEST).then_some(samples)
+            }
+            SoundCodec::Pcmu => (1..=speech::LONGEST)
+                .contains(&bytes)
+                .then_some(bytes * speech::RATIO),
+        }
+    }
+
+    /// Its RTP time at 48 kHz. Modulo 2^32 the differences are right, also where the
+    /// slower clock runs over.
+    fn time(&self) -> u32 {
+        self.timestamp.wrapping_mul(RATE / self.codec.clock())
+    }
+}
+
 impl VoiceEnd {
     /// A voice that is never heard, where no decoder was to be had.
     pub(super) fn mute(meters: &Arc<Meters>) -> Self {
@@ -119,9 +149,10 @@ impl VoiceEnd {
 }
 
 impl Voice for VoiceEnd {
-    fn push(&mut self, sequence: u16, timestamp: u32, payload: Bytes) {
+    fn push(&mut self, codec: SoundCodec, sequence: u16, timestamp: u32, payload: Bytes) {
         let Some(queue) = &self.queue else { return };
         let arrival = Arrival {
+            codec,
             sequence,
             timestamp,
             payload,
@@ -205,17 +236,19 @@ impl Player {
         if !self.audible.load(Relaxed) {
             return;
         }
-        let samples = match opus::packet::get_nb_samples(&arrival.payload, RATE) {
-            Ok(samples) if arrival.payload.len() <= LARGEST && samples <= LONGEST => samples,
-            _ => {
-                debug!(bytes = arrival.payload.len(), "not an Opus packet: dropped");
-                return Meters::one(&self.meters.voice_bad);
-            }
+        let Some(samples) = arrival.samples() else {
+            let (codec, bytes) = (arrival.codec, arrival.payload.len());
+            debug!(?codec, bytes, "not a packet of this codec: dropped");
+            return Meters::one(&self.meters.voice_bad);
         };
+        if std::mem::replace(&mut self.codec, arrival.codec) != arrival.codec {
+            self.jitter.reset();
+            self.narrow.reset();
+        }
         let pushed = self.jitter.push(
             arrival.arrived.saturating_duration_since(self.began),
             arrival.sequence,
-            arrival.timestamp,
+            arrival.time(),
             samples as u32,
             arrival.payload,
         );
@@ -237,17 +270,28 @@ impl Player {
             self.jitter.reset();
         }
         self.held = 0;
+        self.narrow.reset();
         self.resampler.reset();
     }
 
     /// Decodes or makes up the next piece; `false` if there is only silence.
     fn decode_next(&mut self, now: Duration) -> bool {
         let room = &mut self.decoded[self.held..];
+        let narrow = self.codec == SoundCodec::Pcmu;
         let decoded = match self.jitter.next(now) {
             Next::Silence => return false,
             Next::Packet(payload) => {
                 self.fresh = true;
-                self.decoder.decode_float(&payload, room, false)
+                if narrow {
+                    Ok(self.narrow.decode(&payload, room))
+                } else {
+                    self.decoder.decode_float(&payload, room, false)
+                }
+            }
+            // PCMU carries no correction.
+            Next::Correct(_, samples) | Next::Conceal(samples) if narrow => {
+                Meters::add(&self.meters.voice_concealed, samples);
+                Ok(self.narrow.conceal(samples, &mut room[..samples]))
             }
             Next::Correct(payload, samples) => {
                 Meters::add(&self.meters.voice_corrected, samples);
@@ -330,166 +374,5 @@ fn cross_fade(from: &mut [f32], to: &[f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::sound::encoder::{Encoder, Loss, OpusSettings};
-
-    fn tone(index: usize) -> f32 {
-        ((index as f64 * 0.05).sin() * 0.5) as f32
-    }
-
-    fn opus_packets(count: usize) -> Vec<Bytes> {
-        let mut encoder = Encoder::new(OpusSettings::default()).expect("an encoder");
-        let mut into = [0; 1500];
-        (0..count)
-            .map(|packet| {
-                let samples: Vec<f32> = (0..960).map(|index| tone(packet * 960 + index)).collect();
-                let length = encoder
-                    .encode(&samples, &Loss::default(), &mut into)
-                    .expect("a packet");
-                Bytes::copy_from_slice(&into[..length])
-            })
-            .collect()
-    }
-
-    fn loudness(block: &[f32; BLOCK]) -> f32 {
-        (block.iter().map(|sample| sample * sample).sum::<f32>() / BLOCK as f32).sqrt()
-    }
-
-    #[test]
-    fn a_voice_is_heard_once_it_is_audible_and_written() {
-        let meters = Arc::default();
-        let (mut end, mut player) = pair(&meters).expect("a voice");
-        let heard = end.heard();
-        let push = |end: &mut VoiceEnd, range: std::ops::Range<usize>| {
-            for (index, packet) in opus_packets(20).into_iter().enumerate() {
-                if range.contains(&index) {
-                    end.push(index as u16, index as u32 * 960, packet);
-                }
-            }
-        };
-        push(&mut end, 0..5);
-        let mut block = [0.0; BLOCK];
-        assert!(player.receive());
-        player.add_to(&mut block);
-        player.written();
-        assert_eq!(loudness(&block), 0.0);
-        assert!(!*heard.borrow());
-
-        end.set_audible(true);
-        push(&mut end, 5..20);
-        assert!(player.receive());
-        let mut loud = 0;
-        for _ in 0..30 {
-            let mut block = [0.0; BLOCK];
-            player.add_to(&mut block);
-            player.written();
-            loud += usize::from(loudness(&block) > 0.2);
-        }
-        assert!(*heard.borrow());
-        // Fifteen packets, less what the depth is shortened by.
-        assert!((15..=30).contains(&loud), "{loud}");
-        drop(end);
-        assert!(!player.receive());
-    }
-
-    /// A far end whose tone comes over the network to a card that is `ppm` fast.
-    /// Gives what is played, and the meters.
-    fn drifting(ppm: f64, seconds: usize) -> (Vec<f32>, Arc<Meters>) {
-        let meters = Arc::default();
-        let (end, mut player) = pair(&meters).expect("a voice");
-        player.audible.store(true, Relaxed);
-        let packets = opus_packets(seconds * 50);
-        let mut coming = packets.into_iter().enumerate().peekable();
-        let mut played = Vec::with_capacity(seconds * RATE as usize);
-        let block_us = 10_000.0 * (1.0 - ppm * 1e-6);
-        for number in 0..seconds * 100 - 10 {
-            let now = Duration::from_micros(5_000 + (number as f64 * block_us) as u64);
-            while let Some((index, payload)) =
-                coming.next_if(|(index, _)| Duration::from_millis(*index as u64 * 20) <= now)
-            {
-                player.take(Arrival {
-                    sequence: index as u16,
-                    timestamp: index as u32 * 960,
-                    payload,
-                    arrived: player.began + Duration::from_millis(index as u64 * 20),
-                });
-            }
-            let mut block = [0.0; BLOCK];
-            player.add_at(now, &mut block);
-            played.extend_from_slice(&block);
-        }
-        drop(end);
-        (played, meters)
-    }
-
-    #[test]
-    fn a_card_whose_clock_is_off_costs_no_click_and_no_splice() {
-        for ppm in [-200.0, 200.0] {
-            let (played, meters) = drifting(ppm, 40);
-            let figures = meters.figures();
-            for splice in ["voice_shortened_ms", "voice_lengthened_ms"] {
-                assert_eq!(figures[splice], 0.0, "{ppm}: {splice}");
-            }
-            assert_eq!(figures["voice_concealed_ms"], 0.0, "{ppm}");
-            // The tone bends by 0.5 * 0.05^2 a sample; the codec adds a little.
-            let bend = played[2 * RATE as usize..]
-                .windows(3)
-                .fold(0.0_f32, |most, x| {
-                    most.max((x[0] - 2.0 * x[1] + x[2]).abs())
-                });
-            assert!(bend < 0.01, "{ppm}: {bend}");
-        }
-    }
-
-    #[test]
-    fn nonsense_is_counted_and_dropped() {
-        let meters: Arc<Meters> = Arc::default();
-        let (mut end, mut player) = pair(&meters).expect("a voice");
-        end.set_audible(true);
-        for (index, payload) in [&b""[..], &[0xff; 3000], &[0xff, 0xff]]
-            .into_iter()
-            .enumerate()
-        {
-            end.push(index as u16, 0, Bytes::copy_from_slice(payload));
-        }
-        // Looks like a packet of 20 ms and is noise.
-        end.push(9, 960, Bytes::from_static(&[0x78, 1, 2, 3, 4, 5]));
-        assert!(player.receive());
-        for _ in 0..20 {
-            player.add_to(&mut [0.0; BLOCK]);
-        }
-        assert_eq!(meters.voice_bad.load(Relaxed), 3);
-    }
-
-    #[test]
-    fn a_queue_that_nobody_empties_is_bounded() {
-        let meters: Arc<Meters> = Arc::default();
-        let (mut end, _player) = pair(&meters).expect("a voice");
-        for index in 0..QUEUE as u16 + 10 {
-            end.push(index, u32::from(index) * 960, Bytes::new());
-        }
-        assert_eq!(meters.voice_overflow.load(Relaxed), 10);
-    }
-
-    #[test]
-    fn folding_and_repeating_leave_no_step() {
-        let meters = Arc::default();
-        let (_end, mut player) = pair(&meters).expect("a voice");
-        let step = |player: &Player| {
-            player.decoded[..player.held]
-                .windows(2)
-                .fold(0.0_f32, |step, pair| step.max((pair[1] - pair[0]).abs()))
-        };
-        for index in 0..2 * BLOCK {
-            player.decoded[index] = tone(index);
-        }
-        player.held = 2 * BLOCK;
-        player.lengthen(0);
-        assert_eq!(player.held, 3 * BLOCK);
-        assert!(step(&player) < 0.06, "{}", step(&player));
-        player.shorten(BLOCK);
-        assert_eq!(player.held, 2 * BLOCK);
-        assert!(step(&player) < 0.06, "{}", step(&player));
-    }
-}
+#[path = "voice_tests.rs"]
+mod tests;

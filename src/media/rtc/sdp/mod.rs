@@ -3,7 +3,8 @@
 //! A leg runs one session per m-line, but speaks one description with the far
 //! end. [`split`] makes a description of one m-line for each session, [`wire`]
 //! puts the sessions' m-lines behind one session part again. Both work on lines
-//! of text; nothing here knows codecs or transports.
+//! of text; nothing here knows transports, and of codecs only which sound goes with
+//! which telephone events.
 //!
 //! ```text
 //!  far end's SDP --Description::parse--> sections --split--> session 0, session 1
@@ -150,6 +151,9 @@ impl Description {
         }
         if description.sections.is_empty() {
             return Err(SdpError::NoMedia);
+        }
+        for section in &mut description.sections {
+            section.name_static_formats();
         }
         Ok(description)
     }

@@ -72,6 +72,36 @@ impl Section {
         });
     }
 
+    /// Writes what PCMU's number means, where it is left out because the number is
+    /// enough (RFC 3551, section 6).
+    pub(crate) fn name_static_formats(&mut self) {
+        let named = self.lines.iter().any(|l| l.starts_with("a=rtpmap:0 "));
+        if self.media == "audio" && !named && self.formats.iter().any(|f| f == "0") {
+            self.lines.push("a=rtpmap:0 PCMU/8000".to_owned());
+        }
+    }
+
+    /// Removes payload types with all that describes them.
+    pub(crate) fn remove_formats(&mut self, unwanted: &[u8]) {
+        let is_unwanted = |number: &str| number.parse().is_ok_and(|n| unwanted.contains(&n));
+        self.formats.retain(|format| !is_unwanted(format));
+        self.lines.retain(|line| {
+            let described = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"]
+                .iter()
+                .find_map(|name| line.strip_prefix(name)?.split(' ').next());
+            !described.is_some_and(is_unwanted)
+        });
+    }
+
+    /// Adds a payload type, if its number is free.
+    pub(crate) fn add_format(&mut self, number: u8, meaning: &str) {
+        let text = number.to_string();
+        if !self.formats.contains(&text) {
+            self.formats.push(text);
+            self.lines.push(format!("a=rtpmap:{number} {meaning}"));
+        }
+    }
+
     pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }

@@ -1,6 +1,9 @@
 //! From the far end's description to a session's.
 
-use super::{Description, Direction};
+use super::{Description, Direction, SdpError, Section};
+
+/// Payload type of telephone events of 8 kHz, as Chromium numbers them.
+const NARROW_EVENTS: u8 = 126;
 
 /// What kind of description it is for the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub(crate) fn session_text(
     section.retain(|line| {
         !is_sdes_extension(line) && (!line.starts_with("a=candidate:") || is_usable_candidate(line))
     });
+    if kind == Kind::Offer {
+        keep_one_sound(&mut section);
+    }
     section.set_attribute("mid", mid);
     let direction = description.direction(&section);
     let shown = match kind {
@@ -62,6 +68,56 @@ pub(crate) fn session_text(
     text.push_str(&format!("a=group:BUNDLE {mid}\r\n"));
     section.write(&mut text);
     text
+}
+
+/// Of sound the session sees the best codec that both have, and the telephone events
+/// that share its clock: it tells those of two clocks not apart, and what it sees it
+/// takes.
+fn keep_one_sound(section: &mut Section) {
+    if section.media() != "audio" {
+        return;
+    }
+    let opus = section.payload_type("opus").is_some();
+    let (clock, other) = if opus {
+        (48_000, "PCMU")
+    } else {
+        (8_000, "opus")
+    };
+    let events = section.payload_types("telephone-event");
+    let unwanted: Vec<u8> = events
+        .filter_map(|(number, its)| (its != clock).then_some(number))
+        .chain(section.payload_types(other).map(|(number, _)| number))
+        .collect();
+    section.remove_formats(&unwanted);
+}
+
+/// The session calls all telephone events those of 48 kHz. Without Opus they are of
+/// 8 kHz, as the sound is; where both are offered there are those as well.
+///
+/// # Errors
+///
+/// When the session's description cannot be read: a fault of ours.
+pub(crate) fn event_clocks(session: String) -> Result<String, SdpError> {
+    let mut description = Description::parse(&session)?;
+    let Some(section) = description.sections.first_mut() else {
+        return Ok(session);
+    };
+    if section.payload_type("PCMU").is_none() {
+        return Ok(session);
+    }
+    if section.payload_type("opus").is_none() {
+        return Ok(session.replace("telephone-event/48000", "telephone-event/8000"));
+    }
+    section.add_format(NARROW_EVENTS, "telephone-event/8000");
+    let mut text = String::with_capacity(session.len() + 64);
+    for line in &description.session {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+    for section in &description.sections {
+        section.write(&mut text);
+    }
+    Ok(text)
 }
 
 /// `a=candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ ...`

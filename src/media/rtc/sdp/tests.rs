@@ -1,6 +1,6 @@
 //! With the real descriptions of Kandy.js 3.1 in Chromium 156.
 
-use super::split::{Kind, session_text};
+use super::split::{Kind, event_clocks, session_text};
 use super::wire::{Shown, join, rejection, section_of};
 use super::*;
 
@@ -244,6 +244,88 @@ fn joined_sections_stand_behind_one_session_part() {
     assert_eq!(text.matches("\r\n").count(), text.lines().count());
     assert_eq!(text.matches("m=audio").count(), 2);
     assert!(join(5, 4, &["0"], &[]).contains("a=group:BUNDLE 0\r\n"));
+}
+
+/// The formats of an offer of sound as its session sees them.
+fn seen(formats: &str, meanings: &[&str]) -> Vec<String> {
+    let mut offer = format!("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF {formats}\r\n");
+    for meaning in meanings {
+        offer += &format!("a=rtpmap:{meaning}\r\na=fmtp:{meaning}\r\n");
+    }
+    let offer = Description::parse(&offer).expect("an offer");
+    let text = session_text(&offer, 0, "0", Kind::Offer);
+    let kept = ["m=", "a=rtpmap:"];
+    text.lines()
+        .filter(|l| kept.iter().any(|k| l.starts_with(k)))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_session_sees_the_best_sound_and_the_events_of_its_clock() {
+    let all = [
+        "0 PCMU/8000",
+        "126 telephone-event/8000",
+        "110 telephone-event/48000",
+        "111 opus/48000/2",
+    ];
+    let m_line = |formats: &str| format!("m=audio 9 UDP/TLS/RTP/SAVPF {formats}");
+    assert_eq!(
+        seen("0 126 110 111", &all),
+        [
+            m_line("110 111"),
+            "a=rtpmap:110 telephone-event/48000".into(),
+            "a=rtpmap:111 opus/48000/2".into()
+        ]
+    );
+    assert_eq!(
+        seen("0 126 110", &all[..3]),
+        [
+            m_line("0 126"),
+            "a=rtpmap:0 PCMU/8000".into(),
+            "a=rtpmap:126 telephone-event/8000".into()
+        ]
+    );
+    // The number says what it is.
+    assert_eq!(
+        seen("0 8", &[]),
+        [m_line("0 8"), "a=rtpmap:0 PCMU/8000".into()]
+    );
+}
+
+#[test]
+fn events_get_the_clock_of_their_sound() {
+    let written = |formats: &str, meanings: &[&str]| {
+        let mut text = format!("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF {formats}\r\n");
+        for meaning in meanings {
+            text += &format!("a=rtpmap:{meaning}\r\n");
+        }
+        let text = event_clocks(text).expect("our own description");
+        let lines = text.lines().skip(1).map(|l| l.rsplit([':', 'F']).next());
+        lines
+            .map(|l| l.unwrap_or_default().trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (opus, pcmu) = ("111 opus/48000/2", "0 PCMU/8000");
+    let events = "110 telephone-event/48000";
+    assert_eq!(
+        written("111 0 110", &[opus, pcmu, events]),
+        [
+            "111 0 110 126",
+            opus,
+            pcmu,
+            events,
+            "126 telephone-event/8000"
+        ]
+    );
+    assert_eq!(
+        written("0 110", &[pcmu, events]),
+        ["0 110", pcmu, "110 telephone-event/8000"]
+    );
+    assert_eq!(
+        written("111 110", &[opus, events]),
+        ["111 110", opus, events]
+    );
 }
 
 #[test]

@@ -11,8 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Gate, Negotiated, Out, Writer};
 use crate::call::Digits;
 use crate::clock;
-use crate::media::feed::{SoundPacket, Voices};
-use crate::media::rtc::codecs::SOUND_CLOCK;
+use crate::media::feed::{SoundCodec, SoundPacket, Voices};
 use crate::media::rtc::dtmf::{self, Tones};
 use crate::media::rtc::figures::Counters;
 
@@ -26,6 +25,7 @@ pub(super) async fn send(out: Out, voices: Arc<dyn Voices>) {
         digits: out.digits,
         tones: Tones::default(),
         latest: (rand::random(), clock::now()),
+        clock: SoundCodec::Opus.clock(),
     };
     let mut gate = Gate {
         negotiated: out.negotiated,
@@ -42,7 +42,12 @@ pub(super) async fn send(out: Out, voices: Arc<dyn Voices>) {
             }
             return;
         };
-        let microphone = gate.flow().microphone.then(|| voices.microphone());
+        let codec = negotiated.sound_to_send();
+        if std::mem::replace(&mut stream.clock, codec.clock()) != codec.clock() {
+            stream.latest = (rand::random(), clock::now());
+        }
+        let talks = gate.flow().microphone;
+        let microphone = talks.then(|| voices.microphone(codec));
         if !stream
             .run(&*voices, microphone, negotiated, &mut gate)
             .await
@@ -59,6 +64,8 @@ struct Stream {
     tones: Tones,
     /// RTP time of the latest packet of the microphone, and when it came.
     latest: (u32, Instant),
+    /// RTP clock of what is sent, Hz.
+    clock: u32,
 }
 
 impl Stream {
@@ -129,7 +136,7 @@ impl Stream {
             self.tones = Tones::default();
             return true;
         };
-        let Some(packet) = self.tones.next(self.now()) else {
+        let Some(packet) = self.tones.next(self.now(), self.clock) else {
             return true;
         };
         let payload = Bytes::copy_from_slice(&packet.payload);
@@ -147,7 +154,7 @@ impl Stream {
     fn now(&self) -> u32 {
         let (timestamp, at) = self.latest;
         let since = clock::now().saturating_duration_since(at);
-        let ticks = since.as_micros() * u128::from(SOUND_CLOCK) / 1_000_000;
+        let ticks = since.as_micros() * u128::from(self.clock) / 1_000_000;
         // Modulo 2^32, as RTP time goes.
         timestamp.wrapping_add(ticks as u32)
     }
