@@ -5,6 +5,7 @@
 
 mod operations;
 mod page_door;
+mod systemd;
 mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,6 +238,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
             stopped.run_until_cancelled(client.run()).await;
         });
     }
+    let standing = view.clone();
     let tasks = Tasks::new();
     let links = Links {
         view,
@@ -256,8 +258,10 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         supervisor.start("gateway", tasks, gateway.run());
     }
 
+    let tasks = Tasks::new();
+    supervisor.start("systemd", tasks.clone(), systemd::tell(standing, tasks));
+
     info!(message_id = kind::STATION_UP, gateway = ?address, "the station is up");
-    service::tell_up();
     if service::is_watched() {
         supervisor.watch(service::tell_alive);
     }

@@ -37,13 +37,19 @@ pub fn stop_on_signal(
     Ok(())
 }
 
-/// Tells systemd that every part of the station runs. It does not wait for a server:
-/// a service that is down must not have the station started again and again.
-/// Without systemd nothing happens.
+/// Tells systemd that the service is up. Without systemd nothing happens.
 pub fn tell_up() {
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-        warn!(%error, "systemd could not be told that the station is up");
-    }
+    tell(NotifyState::Ready);
+}
+
+/// Tells systemd where the service stands, in words for `systemctl status`.
+pub fn tell_status(words: &str) {
+    tell(NotifyState::Status(words));
+}
+
+/// Tells systemd that the service stops.
+pub fn tell_stopping() {
+    tell(NotifyState::Stopping);
 }
 
 /// Whether systemd watches this process (`WatchdogSec=`).
@@ -53,8 +59,13 @@ pub fn is_watched() -> bool {
 
 /// Feeds systemd's watchdog (`WatchdogSec=`). Without systemd nothing happens.
 pub fn tell_alive() {
-    if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
-        warn!(%error, "systemd's watchdog could not be fed");
+    tell(NotifyState::Watchdog);
+}
+
+fn tell(state: NotifyState<'_>) {
+    let state = [state];
+    if let Err(error) = sd_notify::notify(&state) {
+        warn!(%error, ?state, "systemd could not be told");
     }
 }
 

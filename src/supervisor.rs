@@ -77,19 +77,23 @@ impl Supervisor {
     /// Calls `feed` once a second from now on, as long as every loop of every part
     /// turns: for a watchdog outside of the process.
     pub fn watch(&self, feed: impl Fn() + Send + 'static) {
+        self.watch_each(LOOK, STUCK, feed);
+    }
+
+    fn watch_each(&self, pause: Duration, limit: Duration, feed: impl Fn() + Send + 'static) {
         let parts = self.parts.clone();
         self.watch.spawn("watchdog", async move {
-            let mut look = tokio::time::interval(LOOK);
+            let mut look = tokio::time::interval(pause);
             let mut stillness = Stillness::default();
             let mut told = Vec::new();
             loop {
                 look.tick().await;
                 let counts = parts.iter().flat_map(|part| part.tasks.pulses().counts());
-                let stuck = stillness.stuck(counts, clock::now(), STUCK);
+                let stuck = stillness.stuck(counts, clock::now(), limit);
                 if stuck.is_empty() {
                     feed();
                 } else if stuck != told {
-                    error!(message_id = kind::LOOP_STUCK, loops = ?stuck, "the loops {stuck:?} did not turn for {} s; unless they go on, systemd starts the station anew", STUCK.as_secs());
+                    error!(message_id = kind::LOOP_STUCK, loops = ?stuck, "the loops {stuck:?} did not turn for {} s; unless they go on, systemd starts the station anew", limit.as_secs());
                 }
                 told = stuck;
             }
@@ -229,6 +233,47 @@ mod tests {
         thread.beat();
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(count() > before + more, "it lives again");
+    }
+
+    /// The part blocks its thread, as a call of the system does that does not return,
+    /// while all others go on. The sound's threads have pulses of their own.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn each_part_that_blocks_starves_the_watchdog() {
+        const PAUSE: Duration = Duration::from_millis(100);
+        const LIMIT: Duration = Duration::from_secs(3);
+        for blocked in ["station", "signalling", "media", "gateway"] {
+            let mut supervisor = Supervisor::new();
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let mut released = Some(released);
+            for name in ["station", "signalling", "media", "gateway"] {
+                let tasks = Tasks::new();
+                let cancelled = tasks.cancelled().clone();
+                let block = released.take_if(|_| name == blocked);
+                supervisor.start(name, tasks, async move {
+                    if let Some(released) = block {
+                        let _ = released.recv();
+                    }
+                    cancelled.cancelled().await;
+                });
+            }
+            let (feed, mut fed) = mpsc::channel(1000);
+            supervisor.watch_each(PAUSE, LIMIT, move || {
+                let _ = feed.try_send(());
+            });
+            // Fed until the limit is over, then not for as long again; a pause more or
+            // less is of no matter.
+            let since = clock::now();
+            while tokio::time::timeout(LIMIT, fed.recv()).await.is_ok() {
+                assert!(since.elapsed() < LIMIT * 4, "{blocked} is not missed");
+            }
+            assert!(since.elapsed() >= LIMIT * 3 / 2, "{blocked} had no time");
+            drop(release);
+            let again = tokio::time::timeout(LIMIT * 4, fed.recv()).await;
+            assert_eq!(again, Ok(Some(())), "{blocked} goes on");
+            let stop = CancellationToken::new();
+            stop.cancel();
+            supervisor.run(stop).await.expect("asked to stop");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,8 @@ use crate::secret::Secret;
 const LONGEST: u64 = 4096;
 
 /// The secret in the file at `path`, which only we (or root) may own and nobody
-/// else may read. One line end behind it is cut off.
+/// else may read. To root it may be anybody's: root looks at the configuration of a
+/// service with a user of its own. One line end behind it is cut off.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence that begins with the key.
@@ -55,7 +56,7 @@ fn is_private(metadata: &Metadata) -> Result<(), String> {
     }
     let us = rustix::process::geteuid().as_raw();
     match metadata.uid() {
-        owner if owner == us || owner == 0 => Ok(()),
+        owner if owner == us || owner == 0 || us == 0 => Ok(()),
         owner => Err(format!(
             "belongs to user {owner}, not to us ({us}) or root: chown it"
         )),
