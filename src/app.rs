@@ -165,7 +165,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let (engine, sound, camera) = start_media(plan.media, &inbox, &media_tasks)?;
     if let Some(album) = album {
         let view = plan.view.subscribe();
-        media_tasks.spawn("visitors", visitors::follow(view, camera, album));
+        media_tasks.spawn("visitors", visitors::follow(view, camera.clone(), album));
     }
 
     let mut accounts = BTreeMap::new();
@@ -209,6 +209,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         page: ready.url.clone(),
         gateway: gateway.as_ref().map(|(gateway, _)| gateway),
         sound,
+        camera,
     };
     let (operations, questions) = known.make(made).await;
     let station = Station {

@@ -229,6 +229,24 @@ async fn who_calls_the_door_is_answered_and_refused_over_the_socket() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_who_stands_at_the_door_is_written_to_a_file() -> Result<()> {
+    let bench = Bench::start().await?;
+    let file = bench.folder.path().join("door.jpg");
+    let name = file.to_str().context("a name")?;
+    let (reply, code) = bench.ask(&["snapshot", name]).await?;
+    ensure!(code == Some(0) && reply.get("jpeg").is_none(), "{reply}");
+    let jpeg = std::fs::read(&file)?;
+    ensure!(jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.ends_with(&[0xff, 0xd9]));
+    ensure!(jpeg.len() > 5_000, "{} bytes", jpeg.len());
+    let mode = std::fs::metadata(&file)?.permissions().mode() & 0o777;
+    ensure!(mode == 0o600, "{mode:o}");
+
+    let output = command(&bench.socket(), &["snapshot", "/nonexistent/door.jpg"], &[]).await?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    bench.station.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_log_says_more_for_a_while() -> Result<()> {
     let bench = Bench::start().await?;
     let turn = async |arguments: &[&str]| {

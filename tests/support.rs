@@ -147,3 +147,16 @@ fn a_bundle_has_what_helps_and_no_secret() -> Result<()> {
     ensure!(fs::read(&file)? == before, "a bundle was written over");
     Ok(())
 }
+
+#[test]
+fn a_configuration_is_shown_without_its_secrets() -> Result<()> {
+    let folder = house()?;
+    let output = doorstation(folder.path(), &["config", "show", "doorstation.toml"])?;
+    ensure!(output.status.success(), "{output:?}");
+    let shown = String::from_utf8(output.stdout)?;
+    ensure!(shown.contains("alice.password"), "{shown}");
+    ensure!(!shown.contains("hunter"), "{shown}");
+    let output = doorstation(folder.path(), &["config", "show", "none.toml"])?;
+    ensure!(output.status.code() == Some(2), "{output:?}");
+    Ok(())
+}

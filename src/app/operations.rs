@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::call::{self, AccountId, Address, Device, RingStep, Target, View};
-use crate::control::{self, About, Callees, Control, Desk};
+use crate::control::{self, About, Callees, Control, Desk, Photographer};
 use crate::gateway::{self, Gateway};
 use crate::ledger::Ledger;
-use crate::media::gst::Source;
+use crate::media::gst::{Camera, Source};
 use crate::media::sound::Sound;
 use crate::metrics::{Metrics, Sources};
 use crate::panel::action::{Action, Actions};
@@ -73,6 +73,7 @@ pub(super) struct Made<'s> {
     pub(super) page: Option<String>,
     pub(super) gateway: Option<&'s Gateway>,
     pub(super) sound: Arc<Sound>,
+    pub(super) camera: Camera,
 }
 
 /// The parts, ready to be started.
@@ -171,6 +172,7 @@ impl Known {
             report: made.report,
             entrance: made.entrance,
             dial: self.operations.dial,
+            photographer: photographer(made.camera).into(),
             about: About {
                 name: self.operations.name,
                 started: self.started,
@@ -209,6 +211,17 @@ impl Parts {
             supervisor.start("metrics", tasks.clone(), metrics.run(tasks));
         }
     }
+}
+
+fn photographer(camera: Camera) -> Photographer {
+    Box::new(move || {
+        let camera = camera.clone();
+        Box::pin(async move {
+            let taken = camera.snapshot().await;
+            let taken = taken.map_err(|error| error.to_string())?;
+            Ok(taken.jpeg.to_vec())
+        })
+    })
 }
 
 /// Everybody at the gateway but the door itself.

@@ -197,6 +197,12 @@ enum ConfigCommand {
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
         file: PathBuf,
     },
+    /// Show a file without its comments and secrets, to be given to others.
+    Show {
+        /// The configuration.
+        #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
+        file: PathBuf,
+    },
 }
 
 /// Runs the command line of this process.
@@ -227,6 +233,10 @@ pub fn run() -> ExitCode {
             pages::man_to(&folder).with_context(|| format!("writing to {}", folder.display())),
         ),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
+        Command::Config(ConfigCommand::Show { file }) => match config::redacted(&file) {
+            Ok(text) => say(&text),
+            Err(why) => refuse(&format!("{}: {why}", file.display())),
+        },
         Command::Board(command) => show_board(command),
         Command::Leds(LedsCommand::Test { config: file }) => match config::load(&file) {
             Ok(checked) => outcome(in_runtime(hands_on::test_lights(checked.panel))),

@@ -1,13 +1,18 @@
 //! The commands that ask a running station, over its control socket.
 
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{FAILED, NOT_REACHED, say, screen};
+use super::{FAILED, NOT_REACHED, outcome, say, screen};
 use crate::control;
 use crate::control::client::{Client, Error};
 use crate::control::message::{Reply, Request, Told};
@@ -59,6 +64,13 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Take a picture of who stands at the door now.
+    Snapshot {
+        /// The JPEG file to write; one that is there is written over.
+        file: PathBuf,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Let the log say more or less, for a while.
     LogLevel {
         /// A level for all (`debug`), or parts with theirs (`call=debug,media::rtc=trace`).
@@ -88,6 +100,7 @@ impl Command {
             Command::Answer { reach } => (Request::Answer {}, reach),
             Command::Reject { reach } => (Request::Reject {}, reach),
             Command::End { reach } => (Request::End {}, reach),
+            Command::Snapshot { reach, .. } => (Request::Snapshot {}, reach),
             Command::LogLevel {
                 filter,
                 time,
@@ -114,26 +127,56 @@ fn time(written: &str) -> Result<Duration, String> {
 
 /// Asks the station and tells what it says.
 pub(super) fn run(command: Command, look: Look, colour: bool) -> ExitCode {
+    let picture = match &command {
+        Command::Snapshot { file, .. } => file.clone(),
+        _ => PathBuf::new(),
+    };
     let (request, reach) = command.into_request();
     let asked = Client::connect(&reach.socket).and_then(|mut client| {
         let reply = client.ask(&request)?;
         Ok((client, reply))
     });
     match (asked, request) {
+        (Ok((_, mut reply)), Request::Snapshot {}) => {
+            match keep(&picture, reply.jpeg.take().unwrap_or_default()) {
+                Ok(()) => reply.message = Some(format!("the picture is in {}", picture.display())),
+                Err(error) => return outcome(Err(error)),
+            }
+            told(&reply, reach.json)
+        }
         (Ok((client, _)), Request::Watch { .. }) => match watch(client, reach.json, look) {
             Ok(code) => code,
             Err(error) => refused(&error, reach.json),
         },
-        (Ok((_, reply)), _) if reach.json => say(&line(&reply)),
         (Ok((_, reply)), _) => match &reply.status {
-            Some(status) => say(&screen::of(status, look.offset, colour)),
-            None => {
-                let message = reply.message.unwrap_or_default();
-                say(&format!("{}\n", terminal::clean(&message)))
-            }
+            Some(status) if !reach.json => say(&screen::of(status, look.offset, colour)),
+            _ => told(&reply, reach.json),
         },
         (Err(error), _) => refused(&error, reach.json),
     }
+}
+
+fn told(reply: &Reply, json: bool) -> ExitCode {
+    if json {
+        return say(&line(reply));
+    }
+    let message = reply.message.as_deref().unwrap_or_default();
+    say(&format!("{}\n", terminal::clean(message)))
+}
+
+/// Writes the picture to a file that only its owner reads: it shows a person.
+fn keep(file: &Path, jpeg: String) -> anyhow::Result<()> {
+    let jpeg = STANDARD
+        .decode(jpeg)
+        .context("the station's picture is damaged")?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut out| out.write_all(&jpeg));
+    written.with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// Prints lines until the station hangs up or nobody reads.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::oneshot;
@@ -44,7 +46,21 @@ impl Desk {
                 Ok(actions) => self.press(actions).await,
                 Err(sentence) => Reply::no("unknown", sentence),
             },
+            Request::Snapshot {} => self.photograph().await,
             Request::LogLevel { filter, seconds } => self.turn_dial(filter, *seconds, tasks),
+        }
+    }
+
+    async fn photograph(&self) -> Reply {
+        let Ok(photographer) = self.photographer.try_lock() else {
+            return Reply::no("busy", "another picture is being taken; try again");
+        };
+        match photographer().await {
+            Ok(jpeg) => Reply {
+                jpeg: Some(STANDARD.encode(jpeg)),
+                ..Reply::yes()
+            },
+            Err(sentence) => Reply::no("failed", sentence),
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Request {
         /// Its name in the configuration.
         button: String,
     },
+    /// A picture of who stands at the door now.
+    Snapshot {},
     /// To say more or less in the log, for a while.
     LogLevel {
         /// A level, or targets with theirs: `debug`, `call=debug`.
@@ -70,6 +72,9 @@ pub struct Reply {
     /// The answer to `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<Status>>,
+    /// The answer to `snapshot`: a JPEG file in base64 (RFC 4648, section 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg: Option<String>,
 }
 
 impl Reply {
@@ -82,6 +87,7 @@ impl Reply {
             acted: None,
             call_id: None,
             status: None,
+            jpeg: None,
         }
     }
 
@@ -255,6 +261,7 @@ mod tests {
                     button: "bell".into(),
                 },
             ),
+            (r#"{"do":"snapshot"}"#, Request::Snapshot {}),
             (
                 r#"{"do":"log_level","filter":"call=debug","seconds":600}"#,
                 Request::LogLevel {

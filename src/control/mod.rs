@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use futures_util::future::BoxFuture;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
@@ -64,6 +65,8 @@ pub struct Desk {
     pub entrance: mpsc::Sender<()>,
     /// The level of the log.
     pub dial: Dial,
+    /// Takes a picture of who stands at the door, one at a time.
+    pub photographer: tokio::sync::Mutex<Photographer>,
     /// What does not change while the station runs.
     pub about: About,
     /// What can be called.
@@ -71,6 +74,9 @@ pub struct Desk {
     /// The buttons of the panel and what they do.
     pub buttons: Vec<(String, Actions)>,
 }
+
+/// Gives a JPEG file, or a sentence why not.
+pub type Photographer = Box<dyn Fn() -> BoxFuture<'static, Result<Vec<u8>, String>> + Send>;
 
 /// What does not change while the station runs.
 pub struct About {
