@@ -60,6 +60,8 @@ pub struct Plan {
     pub accounts: Vec<kandy::Settings>,
     /// Those whose TURN credentials are for the ICE servers of the sessions.
     pub turn: BTreeSet<AccountId>,
+    /// What this machine is called at its accounts, the same over restarts.
+    pub correlators: BTreeMap<AccountId, String>,
     /// The socket of the door's relay guardian, if there is a door.
     pub relay: Option<PathBuf>,
     /// The panel has no sensors but what is typed: they begin at rest.
@@ -179,6 +181,9 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
             .with_context(|| format!("the account '{account}'"))?;
         if plan.turn.contains(&account) {
             client = client.with_turn(ice.clone());
+        }
+        if let Some(name) = plan.correlators.get(&account) {
+            client = client.with_correlator(name);
         }
         let (orders, queue) = mpsc::channel(station::ORDERS);
         accounts.insert(account, orders);

@@ -99,6 +99,11 @@ fn plan(
             .filter(|account| account.turn_credentials)
             .map(|account| account.id.clone())
             .collect(),
+        correlators: config
+            .accounts
+            .iter()
+            .filter_map(|account| Some((account.id.clone(), account.correlator.clone()?)))
+            .collect(),
         accounts: config.accounts.into_iter().map(account_settings).collect(),
         relay: config.door.map(|door| door.socket),
         sensors_at_rest: config.panel.kind == Gpio::Sim,

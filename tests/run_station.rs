@@ -20,6 +20,8 @@ mod common;
 const RESTART: Duration = Duration::from_secs(1);
 /// After a kill it can ring again within this time.
 const READY: Duration = Duration::from_secs(3);
+/// And the far end knows within this one.
+const TOLD: Duration = Duration::from_secs(5);
 
 /// The configuration of a station whose only account is `alice` at `server`; its bell
 /// rings the door of the demo.
@@ -129,7 +131,8 @@ async fn the_bell_of_a_configured_station_rings_through_its_account() -> Result<
 /// The start after a kill is one of a new process: nothing that the old one left behind
 /// keeps it from ringing, neither here nor at the server.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_station_that_is_killed_in_a_call_can_ring_again_within_three_seconds() -> Result<()> {
+async fn a_station_that_is_killed_in_a_call_rings_again_at_once_and_the_far_end_is_told()
+-> Result<()> {
     for state in ["RINGING", "IN_CALL"] {
         let mut door = Demo::new().user("alice").start().await?;
         let (_folder, file) = account_at(door.url(), PASSWORD)?;
@@ -145,6 +148,10 @@ async fn a_station_that_is_killed_in_a_call_can_ring_again_within_three_seconds(
         // systemd waits another second before it starts anything again.
         let took = killed.elapsed() + RESTART;
         ensure!(took <= READY, "{state}: it can ring after {took:?}");
+        let over = |event: &Value| event["state"] == "ENDED";
+        door.wait("the end of the call", over).await?;
+        let told = killed.elapsed() + RESTART;
+        ensure!(told <= TOLD, "{state}: the far end hears after {told:?}");
         station.stop().await?;
         door.stop().await?;
     }

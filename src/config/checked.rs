@@ -82,6 +82,9 @@ pub struct Account {
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Its TURN credentials are for the ICE servers.
     pub turn_credentials: bool,
+    /// What this machine is called there, the same over restarts; `None`: it has no
+    /// identity.
+    pub correlator: Option<String>,
 }
 
 /// `[gateway]`

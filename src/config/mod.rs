@@ -24,12 +24,19 @@ mod servers;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ::ring::hmac;
+
+use crate::secret::Secret;
+
 pub use checked::Checked;
 pub use fault::{Fault, Faults};
 pub use redact::redacted;
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
+
+/// Who this machine is.
+const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Larger files are refused: the largest sensible one has a few kB.
 const LARGEST: u64 = 1024 * 1024;
@@ -67,6 +74,7 @@ fn read_from(
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials,
         runtime,
+        machine: text_of(Path::new(MACHINE_ID), "").ok().map(Secret::new),
     };
     check(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
 }
@@ -80,6 +88,20 @@ struct Surroundings {
     credentials: Option<PathBuf>,
     /// Where systemd lets the service put sockets: its `RuntimeDirectory=`.
     runtime: Option<PathBuf>,
+    /// The machine's identity (machine-id(5)), which nobody else may see.
+    machine: Option<Secret>,
+}
+
+impl Surroundings {
+    /// What this machine is called at the account `id`: from its identity and not to be
+    /// followed back to it, as machine-id(5) asks.
+    fn correlator(&self, id: &str) -> Option<String> {
+        let machine = self.machine.as_ref()?.expose();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, machine.trim().as_bytes());
+        let tag = hmac::sign(&key, format!("doorstation account {id}").as_bytes());
+        let short = tag.as_ref().iter().take(16);
+        Some(short.map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {

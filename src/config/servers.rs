@@ -323,6 +323,7 @@ pub(super) fn account(
         expires,
         extra_ca_pem: ca,
         turn_credentials,
+        correlator: around.correlator(&id.value),
     };
     Some((id, account))
 }

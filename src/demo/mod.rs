@@ -6,7 +6,7 @@
 
 pub mod options;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,6 +110,7 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         gateway: Some((gateway_settings(&options, &state, &people), people.home())),
         accounts: Vec::new(),
         turn: BTreeSet::new(),
+        correlators: BTreeMap::new(),
         relay: Some(relay),
         sensors_at_rest: true,
         bell_on_page: true,

@@ -200,6 +200,18 @@ impl Client {
         self
     }
 
+    /// Logs in as the client `name`, the same over restarts (`clientCorrelator`, protocol
+    /// section 3.1): what a crash left at the server, a call among it, ends at the next
+    /// log-in. Two clients of one account must not share it.
+    #[must_use]
+    pub fn with_correlator(mut self, name: &str) -> Self {
+        // Nobody else has it before it runs.
+        if let Some(rest) = Arc::get_mut(&mut self.parts.rest) {
+            rest.correlator = Some(name.to_owned());
+        }
+        self
+    }
+
     /// Serves until the tasks are cancelled; then tells the other ends of live calls,
     /// logs out and closes the socket, all within two seconds.
     ///

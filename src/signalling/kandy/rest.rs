@@ -47,6 +47,8 @@ pub(super) struct Rest {
     expires: Duration,
     /// Where TURN credentials of the server go; `None`: they are not asked for.
     pub(super) turn: Option<ice::Servers>,
+    /// `clientCorrelator`: the same client after a restart.
+    pub(super) correlator: Option<String>,
     /// The session of the HMAC scheme (protocol section 2).
     session: Mutex<Option<Secret>>,
 }
@@ -88,6 +90,7 @@ impl Rest {
             login,
             expires,
             turn: None,
+            correlator: None,
             session: Mutex::new(None),
         })
     }
@@ -193,7 +196,7 @@ impl Rest {
                 notification_type: "WebSocket".to_owned(),
                 supported: vec!["RingingFeedback".to_owned()],
                 force_log_out: None,
-                client_correlator: None,
+                client_correlator: self.correlator.clone(),
             },
         }
     }
