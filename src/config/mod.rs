@@ -96,8 +96,13 @@ impl Surroundings {
     /// What this machine is called at the account `id`: from its identity and not to be
     /// followed back to it, as machine-id(5) asks.
     fn correlator(&self, id: &str) -> Option<String> {
-        let machine = self.machine.as_ref()?.expose();
-        let key = hmac::Key::new(hmac::HMAC_SHA256, machine.trim().as_bytes());
+        let machine = self.machine.as_ref()?.expose().trim();
+        // `uninitialized`, or nothing, until the first start of an image made one: the
+        // name would be that of every such machine, and they would log each other out.
+        if machine.len() != 32 || !machine.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, machine.as_bytes());
         let tag = hmac::sign(&key, format!("doorstation account {id}").as_bytes());
         let short = tag.as_ref().iter().take(16);
         Some(short.map(|byte| format!("{byte:02x}")).collect())
@@ -133,4 +138,36 @@ fn text_of(path: &Path, example: &str) -> Result<String, String> {
         return Err(format!("is larger than {LARGEST} bytes"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(machine: &str, account: &str) -> Option<String> {
+        let surroundings = Surroundings {
+            directory: PathBuf::new(),
+            credentials: None,
+            runtime: None,
+            machine: Some(Secret::new(machine.to_owned())),
+        };
+        surroundings.correlator(account)
+    }
+
+    #[test]
+    fn a_machine_is_named_anew_at_each_account_and_one_without_identity_at_none() {
+        let (one, other) = (
+            "0123456789abcdef0123456789abcdef\n",
+            "fedcba9876543210fedcba9876543210\n",
+        );
+        let name = named(one, "cloud").unwrap();
+        assert_eq!(name.len(), 32);
+        assert_eq!(Some(&name), named(one, "cloud").as_ref());
+        assert_ne!(Some(&name), named(other, "cloud").as_ref());
+        assert_ne!(Some(&name), named(one, "office").as_ref());
+        assert!(!one.contains(&name));
+        for none in ["", "uninitialized\n", "0123"] {
+            assert_eq!(named(none, "cloud"), None, "{none}");
+        }
+    }
 }

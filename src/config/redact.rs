@@ -34,9 +34,9 @@ fn without_secrets(text: &str) -> Result<String, String> {
 
 fn hide(key: &str, value: &mut Value) {
     match value {
+        _ if is_secret(key) => *value = Value::String(HIDDEN.to_owned()),
         Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide(key, value)),
         Value::Array(values) => values.iter_mut().for_each(|value| hide(key, value)),
-        _ if is_secret(key) => *value = Value::String(HIDDEN.to_owned()),
         Value::String(text) if has_login(text) => *text = HIDDEN.to_owned(),
         _ => {}
     }
@@ -69,7 +69,7 @@ mod tests {
              [[gateway.user]]\nname = \"bob\"\nPasword = \"hunter3\"\npassword_file = \"bob.password\"\n\
              [[account]]\nrest = \"https://me:hunter4@kandy.example.org/rest\"\n\
              websocket = \"wss://kandy.example.org\"\n\
-             [door]\ncode = 4711\ncodes = [\"hunter5\"]\n",
+             [door]\ncode = 4711\ncodes = [\"hunter5\"]\npassword = { now = \"hunter6\" }\n",
         )
         .unwrap();
         for secret in ["hunter", "4711"] {
