@@ -179,7 +179,8 @@ fn filter_of(written: &str) -> Result<EnvFilter, Error> {
     parsed(&directives(written.trim()), written)
 }
 
-/// `usual` and besides it what `written` says; a level takes its place.
+/// `usual` and besides it what `written` says of our modules; a level takes its place.
+/// Other crates stay as they are: what they say of a connection may hold its log-in.
 fn turned(usual: &str, written: &str) -> Result<EnvFilter, Error> {
     let written = written.trim();
     if is_level(written) {
@@ -187,8 +188,12 @@ fn turned(usual: &str, written: &str) -> Result<EnvFilter, Error> {
     }
     let mut all = directives(usual.trim());
     for directive in written.split(',').map(str::trim) {
-        // Of whatever crate it is, it may be a module of ours.
-        all = format!("{all},{directive},doorstation::{directive}");
+        let ours = match directive {
+            level if is_level(level) => format!("doorstation={level}"),
+            whole if whole.starts_with("doorstation") => whole.to_owned(),
+            module => format!("doorstation::{module}"),
+        };
+        all = format!("{all},{ours}");
     }
     parsed(&all, written)
 }

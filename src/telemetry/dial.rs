@@ -44,7 +44,7 @@ impl Dial {
 
     /// Lets pass what `filter` says, for `time`; then what the log began with. `filter`
     /// is a level, or directives that count besides what the log began with; their
-    /// targets may be our modules by their short names (`call=debug`). A second turn
+    /// targets are our modules, by their short names (`call=debug`) or whole. A second turn
     /// takes the place of the first, its time included.
     ///
     /// # Errors
@@ -157,12 +157,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_part_says_more_and_the_rest_what_it_said() {
         let (out, dial, _guard) = log();
-        dial.set(&Tasks::new(), "call=debug", LONG).unwrap();
+        let filter = "call=debug,doorstation::panel=debug,tungstenite=trace";
+        dial.set(&Tasks::new(), filter, LONG).unwrap();
         tracing::debug!(target: "doorstation::call::active", "of the part");
+        tracing::debug!(target: "doorstation::panel", "of the second");
+        tracing::trace!(target: "tungstenite::protocol", "of another crate");
         tracing::debug!(target: "doorstation::gateway", "of another");
         tracing::info!(target: "doorstation::gateway", "usual");
         let text = out.text();
         assert!(text.contains("of the part"), "{text}");
+        assert!(text.contains("of the second"), "{text}");
         assert!(!text.contains("of another"), "{text}");
         assert!(text.contains("usual"), "{text}");
     }
