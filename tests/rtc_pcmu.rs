@@ -2,10 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "tests print what they measured")]
 
+mod card;
 mod rtc;
 
 use std::f64::consts::TAU;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,32 +130,14 @@ async fn two_stations_of_which_one_has_no_opus_talk_dial_and_hold_in_pcmu() {
     eventually("sound again", || voices.heard().pcmu >= before + 10).await;
 }
 
-/// Tells the inner run where its card is.
-const INNER: &str = "DOORSTATION_TEST_CARD";
 /// What the door's microphone hears, and what the peer sends, hertz.
 const DOOR: f64 = 440.0;
 const PEER: f64 = 700.0;
 
 #[test]
 fn a_tone_is_heard_at_both_ends_of_a_call_with_a_peer_that_only_has_pcmu() {
-    if let Some(directory) = std::env::var_os(INNER) {
-        return tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(tones(directory.into()));
-    }
-    // alsa-lib reads its configuration's place from the environment.
     let name = "a_tone_is_heard_at_both_ends_of_a_call_with_a_peer_that_only_has_pcmu";
-    let directory = tempfile::tempdir().expect("a directory");
-    let (variable, value) = VirtualCard::environment(directory.path());
-    let status = Command::new(std::env::current_exe().expect("this program"))
-        .args([name, "--exact", "--nocapture"])
-        .env(variable, value)
-        .env(INNER, directory.path())
-        .status()
-        .expect("it runs again");
-    assert!(status.success());
+    card::with_card(name, |directory| card::block_on(tones(directory)));
 }
 
 async fn tones(directory: std::path::PathBuf) {

@@ -14,7 +14,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
 use std::time::Duration;
@@ -26,6 +25,8 @@ use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
 use doorstation::tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+mod card;
 
 const THREADS: usize = 64;
 
@@ -89,7 +90,6 @@ fn taken(name: &str) -> u64 {
     found[0]
 }
 
-const INNER: &str = "DOORSTATION_TEST_CARD";
 const NAMES: [&str; 2] = ["sound-capture", "sound-playback"];
 const GENEROUS: Duration = Duration::from_secs(60);
 
@@ -118,19 +118,10 @@ fn the_echo_control_takes_a_bounded_number_of_pieces() {
 /// Runs a call in a process of its own, and `check` with its blocks and what the two
 /// threads took meanwhile.
 fn with_card(name: &str, echo: EchoSettings, check: impl FnOnce(u64, [u64; 2])) {
-    if let Some(directory) = std::env::var_os(INNER) {
-        let (blocks, taken) = talk(directory.into(), echo);
-        return check(blocks, taken);
-    }
-    let directory = tempfile::tempdir().expect("a directory");
-    let (variable, value) = VirtualCard::environment(directory.path());
-    let status = Command::new(std::env::current_exe().expect("this program"))
-        .args([name, "--exact", "--nocapture"])
-        .env(variable, value)
-        .env(INNER, directory.path())
-        .status()
-        .expect("it runs again");
-    assert!(status.success());
+    card::with_card(name, |directory| {
+        let (blocks, taken) = talk(directory, echo);
+        check(blocks, taken);
+    });
 }
 
 /// The microphone's packets come back as a voice, and tones are played: all that a

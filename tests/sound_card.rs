@@ -1,7 +1,6 @@
 //! Sound over the real ALSA library and the virtual card.
 //!
-//! alsa-lib reads its configuration's place from the environment of the process, so
-//! each test starts itself again with that variable set: see [`with_card`].
+//! Each test has a process of its own: see [`card`].
 
 use std::collections::BTreeMap;
 use std::f32::consts::TAU;
@@ -19,32 +18,15 @@ use doorstation::tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod card;
+
 /// Far more than anything here takes; a slow machine is slow, not red.
 const GENEROUS: Duration = Duration::from_secs(30);
-/// Tells the inner run where its card is.
-const INNER: &str = "DOORSTATION_TEST_CARD";
 const RATE: usize = 48_000;
 
-/// Runs `test`, which is called `name`, in a process of its own whose ALSA has the
-/// card of a fresh directory.
+/// As [`card::with_card`], for what waits.
 fn with_card<F: Future<Output = ()>>(name: &str, test: impl FnOnce(PathBuf) -> F) {
-    if let Some(directory) = std::env::var_os(INNER) {
-        tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(test(directory.into()));
-        return;
-    }
-    let directory = tempfile::tempdir().expect("a directory");
-    let (variable, value) = VirtualCard::environment(directory.path());
-    let status = Command::new(std::env::current_exe().expect("this program"))
-        .args([name, "--exact", "--nocapture"])
-        .env(variable, value)
-        .env(INNER, directory.path())
-        .status()
-        .expect("it runs again");
-    assert!(status.success());
+    card::with_card(name, |directory| card::block_on(test(directory)));
 }
 
 struct Rig {
