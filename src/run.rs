@@ -307,6 +307,7 @@ fn source(source: &CameraSource) -> anyhow::Result<Source> {
     Ok(match source {
         CameraSource::Auto => Source::auto().context("looking for cameras")?,
         CameraSource::Test => Source::Test,
+        CameraSource::Libcamera(id) => Source::Libcamera(id.clone()),
         CameraSource::V4l2(device) => Source::V4l2(device.to_string_lossy().into_owned()),
         CameraSource::File(file) => Source::File(file.clone()),
     })

@@ -362,15 +362,22 @@ async fn a_camera_that_hangs_gives_no_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_camera_is_named() {
-    let mut rig = start(Source::V4l2("/dev/video-that-is-not-there".into()));
-    let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
-        panic!("a fault of the camera");
-    };
-    println!("{reason}");
-    assert!(reason.contains("/dev/video-that-is-not-there"));
-    // The codecs are known without it: an offer can be made.
-    assert!(!rig.camera.codecs().is_empty());
-    rig.stop().await;
+    // The second with and without libcamera's element on this machine.
+    let missing = [
+        Source::V4l2("/dev/video-that-is-not-there".into()),
+        Source::Libcamera("imx219-that-is-not-there".into()),
+    ];
+    for source in missing {
+        let mut rig = start(source);
+        let Input::Device(Device::Camera, Some(reason)) = rig.next_news().await else {
+            panic!("a fault of the camera");
+        };
+        println!("{reason}");
+        assert!(reason.contains("that-is-not-there"));
+        // The codecs are known without it: an offer can be made.
+        assert!(!rig.camera.codecs().is_empty());
+        rig.stop().await;
+    }
 }
 
 #[tokio::test]

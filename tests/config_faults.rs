@@ -43,7 +43,7 @@ level = "info"
         "8:10: gateway.listen: 'localhost' is not ADDRESS:PORT, such as \"0.0.0.0:8443\"",
         "9:1: gateway.user[0].password_file: is missing; name a file of mode 0600 that holds the password",
         "11:1: gateway.user[0].pasword_file: is not a key of this version; did you mean 'password_file'?",
-        "13:10: camera.source: 'tset' is not a camera: auto, test, v4l2:/dev/video0 or file:PATH; did you mean 'test'?",
+        "13:10: camera.source: 'tset' is not a camera: auto, test, libcamera, libcamera:ID, v4l2:/dev/video0 or file:PATH; did you mean 'test'?",
         "14:9: camera.width: must be even, is 641",
         "16:8: panel.kind: needs a board that says which lines; name the board: board = \"pi4\"; `doorstation board list` names them all",
         "17:2: lgo: is not a key of this version; did you mean 'log'?",
@@ -251,7 +251,7 @@ fn each_mistake_has_its_sentence() {
         // Camera, sound, panel, log
         (
             &one_user("[camera]\nsource = 'v4l2:video0'"),
-            "6:10: camera.source: 'v4l2:video0' is not a camera: auto, test, v4l2:/dev/video0 or file:PATH",
+            "6:10: camera.source: 'v4l2:video0' is not a camera: auto, test, libcamera, libcamera:ID, v4l2:/dev/video0 or file:PATH",
         ),
         (
             &one_user("[camera]\nframes_per_s = 100"),

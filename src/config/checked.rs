@@ -183,6 +183,8 @@ pub enum CameraSource {
     Test,
     /// A V4L2 device.
     V4l2(PathBuf),
+    /// A camera of libcamera: its id, or empty for the first.
+    Libcamera(String),
     /// A file, played over and over.
     File(PathBuf),
 }

@@ -98,10 +98,11 @@ fn camera(table: &mut Table<'_, '_>, directory: &Path) -> Camera {
         let source = camera_source(&written.value, directory);
         if source.is_none() {
             let what = format!(
-                "'{}' is not a camera: auto, test, v4l2:/dev/video0 or file:PATH",
+                "'{}' is not a camera: auto, test, libcamera, libcamera:ID, v4l2:/dev/video0 or \
+                 file:PATH",
                 short(&written.value)
             );
-            let help = nearest(&written.value, ["auto", "test"]).map(meant);
+            let help = nearest(&written.value, ["auto", "test", "libcamera"]).map(meant);
             table.note_with(&written, what, help);
         }
         source
@@ -122,6 +123,10 @@ fn camera_source(written: &str, directory: &Path) -> Option<CameraSource> {
     match written.split_once(':') {
         None if written == "auto" => Some(CameraSource::Auto),
         None if written == "test" => Some(CameraSource::Test),
+        None if written == "libcamera" => Some(CameraSource::Libcamera(String::new())),
+        Some(("libcamera", id)) if !id.is_empty() && !id.contains(char::is_control) => {
+            Some(CameraSource::Libcamera(id.to_owned()))
+        }
         Some(("v4l2", device)) if device.starts_with('/') => {
             Some(CameraSource::V4l2(PathBuf::from(device)))
         }

@@ -268,6 +268,9 @@ impl Pipeline {
                 self.obey(switch)?;
             }
             Source::V4l2(device) => source.set_property("device", device),
+            // Without a name it takes the first.
+            Source::Libcamera(id) if id.is_empty() => {}
+            Source::Libcamera(id) => source.set_property("camera-name", id),
             Source::File(path) => {
                 let path = path.to_str().ok_or("the file's name is not UTF-8")?;
                 source.set_property("location", path);
@@ -442,6 +445,15 @@ fn source_text(settings: &CameraSettings) -> String {
             format!(
                 "v4l2src name=source ! capsfilter caps=\"video/x-raw,{wanted};image/jpeg,{wanted};\
                  video/x-raw;image/jpeg\" ! decodebin ! {fit}"
+            )
+        }
+        // Its element may come from a package of its own: without that the pipeline cannot
+        // be made, and the fault says which element is missing.
+        Source::Libcamera(_) => {
+            let wanted = format!("width={width},height={height},framerate={fps}/1");
+            format!(
+                "libcamerasrc name=source ! capsfilter caps=\"video/x-raw,{wanted};video/x-raw\" \
+                 ! queue leaky=downstream max-size-buffers=2 ! {fit}"
             )
         }
         Source::File(_) => {

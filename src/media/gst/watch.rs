@@ -169,6 +169,16 @@ fn sentence(settings: &CameraSettings, reason: &str) -> String {
         Source::V4l2(device) => {
             format!("the camera {device} gives no picture: {reason}; check its cable and name")
         }
+        Source::Libcamera(id) => {
+            let which = match id.is_empty() {
+                true => "of libcamera",
+                false => id,
+            };
+            format!(
+                "the camera {which} gives no picture: {reason}; check its ribbon cable and that \
+                 gstreamer1.0-libcamera is installed"
+            )
+        }
         Source::File(path) => format!(
             "the video file {} cannot be played: {reason}; check its name and format",
             path.display()
