@@ -10,8 +10,8 @@
 //! * `video_p50`, `video_p95`: from the clock drawn into the picture to its reading from a
 //!   canvas of the page.
 //! * `audio_up`, `audio_down`: door's microphone to page, page's microphone to speaker.
-//! * `fps`: pictures decoded a second. `cpu`: seconds of processor time a minute, for
-//!   webrtcbin without what drawing the picture in Python takes. `rss`: the most memory
+//! * `fps`: pictures decoded a second. `cpu`: seconds of processor time a minute, without
+//!   what drawing the picture takes, which no camera does. `rss`: the most memory
 //!   that was resident, MiB.
 
 #![allow(clippy::print_stdout, reason = "a program whose purpose is to print")]

@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout, reason = "a program whose purpose is to print")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use doorstation::call::{Flow, Input, LegId, Media, MediaOrder, Sdp, Wish};
+use doorstation::clock;
 use doorstation::media::engine::{Engine, Settings};
 use doorstation::media::feed::{Encoded, PictureFeed, Pictures};
 use doorstation::media::gst::{Camera, CameraSettings, Source};
@@ -21,6 +23,10 @@ use doorstation::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use tokio::sync::mpsc;
+
+/// How long the camera settles before its cost is measured, and how long it is.
+const SETTLING: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -58,6 +64,19 @@ struct Door {
     orders: mpsc::Sender<Order>,
     leg: LegId,
     calls: u32,
+    /// Seconds of processor time that its drawing takes in a second.
+    drawing_cost: f64,
+}
+
+/// What the test picture costs while nobody wants it, and so nothing but drawing is
+/// done: seconds of processor time in a second.
+async fn drawing_cost() -> f64 {
+    // Loading GStreamer's plug-ins is over by then.
+    tokio::time::sleep(SETTLING).await;
+    let (began, used) = (clock::now(), clock::cpu());
+    tokio::time::sleep(LOOK).await;
+    let used = clock::cpu().saturating_sub(used);
+    used.as_secs_f64() / began.elapsed().as_secs_f64()
 }
 
 #[tokio::main]
@@ -72,6 +91,7 @@ async fn main() -> Result<()> {
     // A call tells some thirty things, each of which is read at once.
     let (inbox, mut news) = mpsc::channel(64);
     let camera = Camera::start(CameraSettings::new(Source::Test), inbox.clone(), &tasks)?;
+    let drawing_cost = drawing_cost().await;
     let mut settings = VirtualCard::settings();
     if arguments.echo_off {
         settings = SoundSettings {
@@ -89,6 +109,7 @@ async fn main() -> Result<()> {
         orders,
         leg: LegId::new("call-0"),
         calls: 0,
+        drawing_cost,
     };
     let mut lines = BufReader::new(stdin()).lines();
     println!("{}", json!({ "ready": true }));
@@ -126,8 +147,7 @@ impl Door {
                 self.order(MediaOrder::Apply(Sdp::new(sdp))).await?;
             }
             Some("end") => self.order(MediaOrder::Close).await?,
-            // The picture is drawn by the station itself, and counts as its work.
-            Some("cost") => println!("{}", json!({ "cost": 0.0 })),
+            Some("cost") => println!("{}", json!({ "cost": self.drawing_cost })),
             Some("quit") => return Ok(false),
             _ => bail!("not an order: {line}"),
         }
