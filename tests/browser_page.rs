@@ -93,7 +93,8 @@ async fn the_page_tells_a_missed_call() -> Result<()> {
         )
         .await?;
         scene.ended().await?;
-        one_message(&page).await
+        one_message(&page).await?;
+        the_visitor_was_seen(&page).await
     })
     .await
 }
@@ -184,6 +185,22 @@ async fn one_message(page: &Indoor) -> Result<()> {
         "document.querySelectorAll('#message-list > li').length === 1",
     )
     .await
+}
+
+/// Who rang is in the list, large when it is pressed, and on the quiet screen.
+async fn the_visitor_was_seen(page: &Indoor) -> Result<()> {
+    let picture = "document.querySelector('#visitor-list img')?.naturalWidth > 0";
+    page.until("a picture of the visitor", picture).await?;
+    page.run("document.querySelector('#visitor-list button').click()")
+        .await?;
+    let large = "document.getElementById('photo').open
+        && document.getElementById('photo-picture').naturalWidth > 0";
+    page.until("the picture, large", large).await?;
+    page.press("photo-close").await?;
+    page.press("sheet-close").await?;
+    let still = "document.getElementById('last-picture').checkVisibility()
+        && document.getElementById('still').width > 0";
+    page.until("the visitor on the quiet screen", still).await
 }
 
 fn check_status(end: &Value, code: &str) -> Result<()> {

@@ -10,6 +10,7 @@ import { isHeld, wantsVideo } from "../../src/gateway/web/media.js";
 import { RequestError, Rest, userPath } from "../../src/gateway/web/rest.js";
 import { synthesise } from "../../src/gateway/web/sound.js";
 import { Messages } from "../../src/gateway/web/store.js";
+import { Visitors } from "../../src/gateway/web/visitors.js";
 import de from "../../src/gateway/web/words/de.js";
 import en from "../../src/gateway/web/words/en.js";
 
@@ -360,6 +361,48 @@ const stories = {
     localStorage.setItem("doorstation.messages", '{"not":"a list"}');
     equal(new Messages().list.length, 0);
     localStorage.clear();
+  },
+
+  async "visitors' pictures are fetched once each, newest first, and go with the person"() {
+    const station = new Station();
+    const rest = new Rest("alice@demo.local", "x", ORIGIN);
+    const visitor = (call) => ({ call, time: Number(call), picture: `/visitors/${call}.jpg` });
+    const keeps = (...calls) => {
+      station.replies["GET /visitors.json"] = { body: { visitors: calls.map(visitor) } };
+    };
+    const visitors = new Visitors();
+    let changes = 0;
+    visitors.addEventListener("change", () => (changes += 1));
+    const calls = () => visitors.list.map(({ call }) => call);
+
+    keeps("2", "1");
+    await visitors.load(rest);
+    equal([calls(), changes], [["2", "1"], 1]);
+    check(visitors.list.every(({ url }) => url.startsWith("blob:")), "no address of a picture");
+    await visitors.load(rest);
+    equal(changes, 1);
+    keeps("3", "2");
+    await visitors.load(rest);
+    equal(calls(), ["3", "2"]);
+    equal(station.asked("GET /visitors/").map(({ what }) => what), ["2", "1", "3"].map((call) => `GET /visitors/${call}.jpg`));
+    check(station.requests.every(({ headers }) => headers.Authorization), "a request without log-in");
+
+    keeps(...Array.from({ length: 50 }, (_, at) => String(100 - at)));
+    await visitors.load(rest);
+    equal([calls().length, calls()[0]], [20, "100"]);
+
+    // A station that keeps none, or says nothing: what is there stays.
+    for (const reply of [{ status: 404 }, { status: 0 }, { body: { visitors: "none" } }, { body: {} }]) {
+      station.replies["GET /visitors.json"] = reply;
+      await visitors.load(rest);
+    }
+    equal(calls().length, 20);
+
+    keeps("200");
+    const late = visitors.load(rest);
+    visitors.forget();
+    await late;
+    equal(calls(), []);
   },
 
   "every id of the page is used once, every sign and sentence it names exists"() {

@@ -10,6 +10,7 @@ import { Alerts } from "./alerts.js";
 import { Call } from "./call.js";
 import { KandyClient } from "./kandy.js";
 import { Permissions, canCall, firstNotice } from "./notices.js";
+import { Opening } from "./opening.js";
 import { Picture } from "./picture.js";
 import { RequestError, Rest } from "./rest.js";
 import { onHold } from "./hold.js";
@@ -18,7 +19,8 @@ import { Sound } from "./sound.js";
 import { Meter } from "./stats.js";
 import { Messages, choices, choose, forgetLogin, saveLogin, savedLogin } from "./store.js";
 import { followTheme } from "./theme.js";
-import { $, paint, paintClock, paintFigures, paintLogin, paintMessages, paintNotice, paintSettings, repaintWords } from "./view.js";
+import { $, paint, paintClock, paintFigures, paintLogin, paintMessages, paintNotice, paintSettings, paintVisitors, repaintWords } from "./view.js";
+import { Visitors } from "./visitors.js";
 import { duration, setLanguage, word } from "./words.js";
 
 /** Milliseconds without the station before the page says so: a short gap is no news. */
@@ -27,13 +29,13 @@ const OFFLINE_PATIENCE = 1_500;
 const OFFLINE_NEWS = 15_000;
 /** Milliseconds between two attempts of a saved log-in. */
 const LOGIN_RETRY = 3_000;
-/** How long the result of opening the door is said: as long as a pulse usually is, in milliseconds. */
-const DOOR_NEWS = 5_000;
 
 class App {
   #sound = new Sound();
   #alerts = new Alerts();
   #messages = new Messages();
+  #visitors = new Visitors();
+  #opening = new Opening();
   #permissions = new Permissions();
   #picture = new Picture($("remote"), $("backdrop"), $("still"));
   #theme = followTheme(() => this.#call !== null);
@@ -60,9 +62,6 @@ class App {
   /** How the last call ended. @type {import("./store.js").Message|null} */
   #last = null;
   #bellError = "";
-  /** What became of the wish to open the door. */
-  #door = { open: false, sentence: "" };
-  #doorTimer = 0;
   /** What the page asks for at its top. @type {import("./notices.js").Notice|null} */
   #notice = null;
   #meter = null;
@@ -170,6 +169,7 @@ class App {
     this.#offlineSince = 0;
     this.#call?.end();
     this.#waiting?.reject();
+    this.#visitors.forget();
     const stopped = this.#client?.stop();
     this.#client = null;
     this.#station = null;
@@ -188,6 +188,7 @@ class App {
     }
     this.#offlineSince = 0;
     this.#unreachable = false;
+    this.#visitors.load(this.#rest);
     this.#render();
   }
 
@@ -251,6 +252,7 @@ class App {
     $("own").srcObject = null;
     this.#last = this.#remember(call);
     if (this.#last.reason === "busy") this.#sound.play("busy");
+    this.#visitors.load(this.#rest);
     const next = this.#waiting;
     this.#waiting = null;
     if (next && next.phase === "ringing") this.#take(next);
@@ -290,40 +292,6 @@ class App {
     this.#render();
   }
 
-  async #openDoor() {
-    this.#tellDoor(false, word("opening"));
-    try {
-      await this.#askToOpen();
-      this.#tellDoor(true, word("doorOpen"));
-    } catch (error) {
-      this.#tellDoor(false, openSentence(error));
-    }
-  }
-
-  /** A station that was started anew has a new token: it is fetched once. */
-  async #askToOpen() {
-    const ask = () => this.#rest.request("POST", "/door/open", {}, { headers: { "X-Door-Token": this.#station.openToken } });
-    try {
-      await ask();
-    } catch (error) {
-      if (error.reason !== "token") throw error;
-      const station = await this.#rest.request("GET", "/station.json");
-      if (!this.#station || typeof station.openToken !== "string") throw error;
-      this.#station.openToken = station.openToken;
-      await ask();
-    }
-  }
-
-  #tellDoor(open, sentence) {
-    clearTimeout(this.#doorTimer);
-    this.#door = { open, sentence };
-    this.#doorTimer = setTimeout(() => {
-      this.#door = { open: false, sentence: "" };
-      this.#render();
-    }, DOOR_NEWS);
-    this.#render();
-  }
-
   // --- screen ---------------------------------------------------------------
 
   #render() {
@@ -338,7 +306,7 @@ class App {
       last: this.#last,
       newest: this.#messages.list.find((message) => message.incoming && message.name === this.#station?.door.name),
       bellError: this.#bellError,
-      door: this.#door,
+      door: this.#opening,
       picture: this.#picture,
     });
     paint(screen);
@@ -406,6 +374,14 @@ class App {
     this.#alerts.stayAwake(Boolean(this.#call));
   }
 
+  /** The station's picture stands on the quiet screen until a newer one was seen here. */
+  async #newVisitor() {
+    paintVisitors(this.#visitors.list);
+    const [newest] = this.#visitors.list;
+    if (newest) await this.#picture.keep(newest.blob, newest.time);
+    this.#render();
+  }
+
   #renderSheet() {
     paintMessages(this.#messages.list, this.#messages.unseen);
     paintSettings(this.#alerts.mayAskForNotifications, this.#address);
@@ -428,10 +404,11 @@ class App {
     click("mute", () => this.#toggleMute());
     click("camera", () => this.#call?.media.pauseCamera(!this.#call.media.cameraPaused));
     click("bell", () => this.#pressBell());
-    onHold($("open"), () => this.#openDoor());
+    onHold($("open"), () => this.#opening.ask(this.#rest, this.#station));
     click("bars", () => this.#toggleFigures());
     click("messages", () => this.#openSheet());
     click("sheet-close", () => $("sheet").close());
+    click("photo-close", () => $("photo").close());
     click("message-clear", () => this.#messages.clear());
     click("sign-out", () => this.#signOut());
     click("notify", async () => {
@@ -461,6 +438,8 @@ class App {
       if (event.persisted) location.reload();
     });
     this.#messages.addEventListener("change", () => this.#renderSheet());
+    this.#visitors.addEventListener("change", () => this.#newVisitor());
+    this.#opening.addEventListener("change", () => this.#render());
     this.#permissions.addEventListener("change", () => this.#render());
     this.#sound.addEventListener("change", () => this.#render());
     this.#picture.addEventListener("change", () => this.#render());
@@ -500,12 +479,14 @@ class App {
 
   #openSheet() {
     this.#renderSheet();
+    this.#visitors.load(this.#rest);
     $("sheet").showModal();
   }
 
   #speak(language) {
     setLanguage(language);
     repaintWords();
+    paintVisitors(this.#visitors.list);
     this.#renderSheet();
     this.#render();
   }
@@ -516,14 +497,6 @@ function loginSentence(error, address) {
   if (error.needsLogin) return word(address.includes("@") ? "loginWrong" : "loginWhole");
   if (error.status === 0) return word("loginUnreachable");
   return word("loginStation", { code: error.code || error.status });
-}
-
-/** Why the door stays closed, for people. */
-function openSentence(error) {
-  const sentences = { open: "doorAlready", locked: "doorLocked", not_allowed: "doorNotAllowed" };
-  const soon = ["too-soon", "too-often", "too_often"].includes(error.reason);
-  const sentence = soon ? "doorTooOften" : sentences[error.reason];
-  return word(sentence ?? "doorFailed", { code: error.reason || error.status });
 }
 
 new App().start();

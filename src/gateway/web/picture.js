@@ -89,6 +89,15 @@ export class Picture extends EventTarget {
     this.#fit();
   }
 
+  /** Makes the station's picture of `time` the last one, unless a newer one was seen here. */
+  async keep(blob, time) {
+    if (time <= this.stillTime) return;
+    const bitmap = await createImageBitmap(blob).catch(() => null);
+    if (!bitmap || time <= this.stillTime) return;
+    this.#take(bitmap, bitmap.width, bitmap.height, time);
+    bitmap.close();
+  }
+
   forgetStill() {
     this.stillTime = 0;
     this.#still.width = 0;
@@ -110,19 +119,23 @@ export class Picture extends EventTarget {
   }
 
   #copy() {
-    if (!this.#backdrop.hidden) this.#draw(this.#backdrop);
+    if (!this.#backdrop.hidden) this.#draw(this.#backdrop, this.#video);
   }
 
   #keep() {
     if (!this.#keepStill || !this.visible) return;
-    const scale = Math.min(1, STILL_SIZE / Math.max(this.#video.videoWidth, this.#video.videoHeight));
-    this.#still.width = this.#video.videoWidth * scale;
-    this.#still.height = this.#video.videoHeight * scale;
-    this.#draw(this.#still);
-    this.stillTime = Date.now();
+    this.#take(this.#video, this.#video.videoWidth, this.#video.videoHeight, Date.now());
   }
 
-  #draw(canvas) {
-    canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+  #take(source, width, height, time) {
+    const scale = Math.min(1, STILL_SIZE / Math.max(width, height));
+    this.#still.width = width * scale;
+    this.#still.height = height * scale;
+    this.#draw(this.#still, source);
+    this.stillTime = time;
+  }
+
+  #draw(canvas, source) {
+    canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
   }
 }

@@ -75,35 +75,46 @@ export class Rest {
    * @throws {RequestError}
    */
   async request(method, path, body, { last = false, headers = {} } = {}) {
-    const url = new URL(path, this.#origin);
-    if (url.origin !== this.#origin) throw new RequestError(0);
-    let response;
-    let reply;
-    try {
-      response = await fetch(url, {
-        method,
-        headers: {
-          Authorization: this.#authorization,
-          Accept: "application/json",
-          ...headers,
-          ...(body && { "Content-Type": "application/json" }),
-        },
-        body: body && JSON.stringify(body),
-        // Without this a 401 would open the browser's own log-in window.
-        credentials: "omit",
-        cache: "no-store",
-        keepalive: last,
-        signal: last ? undefined : AbortSignal.timeout(REQUEST_LIMIT),
-      });
-      reply = await response.json().catch(() => ({}));
-    } catch {
-      throw new RequestError(0);
-    }
+    const response = await this.#send(method, path, {
+      headers: { Accept: "application/json", ...headers, ...(body && { "Content-Type": "application/json" }) },
+      body: body && JSON.stringify(body),
+      keepalive: last,
+      signal: last ? undefined : AbortSignal.timeout(REQUEST_LIMIT),
+    });
+    const reply = await response.json().catch(() => ({}));
     if (response.ok) return reply ?? {};
     const reason = typeof reply?.code === "string" ? reply.code : "";
     const wrapper = Object.values(reply ?? {}).find((value) => Number.isInteger(value?.statusCode));
     const wait = Number(wrapper?.retryAfter ?? response.headers.get("Retry-After"));
     throw new RequestError(response.status, wrapper?.statusCode, Number.isFinite(wait) ? wait : 0, reason);
+  }
+
+  /**
+   * @param {string} path absolute, on the station only
+   * @returns {Promise<Blob>} a file of the station
+   * @throws {RequestError}
+   */
+  async file(path) {
+    const response = await this.#send("GET", path, { signal: AbortSignal.timeout(REQUEST_LIMIT) });
+    if (!response.ok) throw new RequestError(response.status);
+    return response.blob();
+  }
+
+  async #send(method, path, options) {
+    const url = new URL(path, this.#origin);
+    if (url.origin !== this.#origin) throw new RequestError(0);
+    try {
+      return await fetch(url, {
+        method,
+        // Without this a 401 would open the browser's own log-in window.
+        credentials: "omit",
+        cache: "no-store",
+        ...options,
+        headers: { Authorization: this.#authorization, ...options.headers },
+      });
+    } catch {
+      throw new RequestError(0);
+    }
   }
 }
 

@@ -114,6 +114,14 @@ export function paintMessages(list, unseen) {
   $("message-list").replaceChildren(...list.map(messageItem));
 }
 
+/** @param {import("./visitors.js").Visitor[]} list newest first */
+export function paintVisitors(list) {
+  $("visitors").hidden = list.length === 0;
+  $("visitor-list").replaceChildren(...list.map(visitorItem));
+  // The picture that is looked at went with the person who was signed in.
+  if (list.length === 0) $("photo").close();
+}
+
 /** @param {boolean} mayNotify the browser would ask for leave to notify */
 export function paintSettings(mayNotify, name) {
   $("notify").hidden = !mayNotify;
@@ -150,13 +158,40 @@ function messageItem(message) {
     : word(message.reason, message);
   const talked = message.seconds ? word("talked", { time: duration(message.seconds) }) : "";
   const reason = message.name && !(message.kind === "ended" && talked) ? word(message.reason, message) : "";
-  const time = make("time", moment(message.time));
-  time.dateTime = new Date(message.time).toISOString();
   const line = make("span");
-  line.append(time, [reason, talked].filter(Boolean).map((part) => ` · ${part}`).join(""));
+  line.append(stamp(message.time), [reason, talked].filter(Boolean).map((part) => ` · ${part}`).join(""));
   body.append(make("strong", title), line);
   item.append(sign, body);
   return item;
+}
+
+function visitorItem({ time, url }) {
+  const item = make("li");
+  const button = make("button");
+  button.type = "button";
+  const label = word("visitorAt", { moment: moment(time) });
+  button.append(photograph(url, label), stamp(time));
+  button.addEventListener("click", () => {
+    $("photo-picture").src = url;
+    $("photo-picture").alt = label;
+    $("photo-time").replaceChildren(stamp(time));
+    $("photo").showModal();
+  });
+  item.append(button);
+  return item;
+}
+
+function photograph(url, label) {
+  const image = make("img");
+  image.src = url;
+  image.alt = label;
+  return image;
+}
+
+function stamp(time) {
+  const element = make("time", moment(time));
+  element.dateTime = new Date(time).toISOString();
+  return element;
 }
 
 function make(tag, content = "") {

@@ -66,6 +66,9 @@ export default {
   lastPicture: "Letztes Bild der Tür",
   pictureOf: "Letztes Bild, {moment}",
 
+  visitors: "Besuch",
+  visitorAt: "Besuch {moment}",
+
   messages: "Meldungen",
   messagesNew: "Meldungen, {count} neu",
   noMessages: "Noch ist nichts geschehen.",

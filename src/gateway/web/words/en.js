@@ -66,6 +66,9 @@ export default {
   lastPicture: "Last picture of the door",
   pictureOf: "Last picture, {moment}",
 
+  visitors: "Visitors",
+  visitorAt: "Visitor {moment}",
+
   messages: "Messages",
   messagesNew: "Messages, {count} new",
   noMessages: "Nothing has happened yet.",
