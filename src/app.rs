@@ -215,6 +215,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         gateway: gateway.as_ref().map(|(gateway, _)| gateway),
         sound,
         camera,
+        sessions: engine.gauge(),
     };
     let (operations, questions) = known.make(made).await;
     let station = Station {

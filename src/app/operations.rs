@@ -12,6 +12,7 @@ use crate::call::{self, AccountId, Address, Device, RingStep, Target, View};
 use crate::control::{self, About, Callees, Control, Desk, Photographer};
 use crate::gateway::{self, Gateway};
 use crate::ledger::Ledger;
+use crate::media::engine::Gauge;
 use crate::media::gst::{Camera, Source};
 use crate::media::sound::Sound;
 use crate::metrics::{Metrics, Sources};
@@ -74,6 +75,7 @@ pub(super) struct Made<'s> {
     pub(super) gateway: Option<&'s Gateway>,
     pub(super) sound: Arc<Sound>,
     pub(super) camera: Camera,
+    pub(super) sessions: Gauge,
 }
 
 /// The parts, ready to be started.
@@ -94,6 +96,7 @@ impl Known {
         let source = match &media.camera.source {
             Source::Test | Source::Trial(_) => "test picture".to_owned(),
             Source::V4l2(device) => device.clone(),
+            Source::Libcamera(id) => format!("libcamera {id}").trim_end().to_owned(),
             Source::File(file) => file.display().to_string(),
         };
         let devices = [
@@ -134,7 +137,7 @@ impl Known {
     }
 
     async fn metrics(&self, address: SocketAddr, made: &Made<'_>) -> Option<Metrics> {
-        let sound = made.sound.clone();
+        let (sound, sessions) = (made.sound.clone(), made.sessions.clone());
         let door = [Device::Door, Device::Relay].into_iter();
         let there = self.devices.iter();
         let there = there.filter_map(|(device, source)| source.as_ref().map(|_| *device));
@@ -144,6 +147,7 @@ impl Known {
             started: self.started,
             accounts: made.call.users.keys().cloned().collect(),
             devices: there.chain(door.filter(|_| self.has_door)).collect(),
+            sessions: Box::new(move || sessions.sessions()),
             sound: Box::new(move || sound.figures()),
         };
         match Metrics::bind(address, sources).await {

@@ -13,7 +13,7 @@ pub(super) fn page(sources: &Sources) -> String {
     let counts = sources.ledger.counts();
     let mut page = Exposition::default();
     process(&mut page, sources);
-    calls(&mut page, &view, &counts);
+    calls(&mut page, sources, &view, &counts);
     accounts(&mut page, sources, &view, &counts);
     door(&mut page, &view, &counts);
     devices(&mut page, sources, &view, &counts);
@@ -42,10 +42,13 @@ fn process(page: &mut Exposition, sources: &Sources) {
     }
 }
 
-fn calls(page: &mut Exposition, view: &View, counts: &Counts) {
+fn calls(page: &mut Exposition, sources: &Sources, view: &View, counts: &Counts) {
     let up = view.call.as_ref().is_some_and(|call| !call.state.is_over());
     let help = "1 while a call is up.";
     page.value("call_active", Kind::Gauge, help, flag(up));
+    let open = (sources.sessions)();
+    let help = "Media sessions that are open: none without a call.";
+    page.value("media_sessions", Kind::Gauge, help, open as f64);
     let help = "Calls that are over, by what became of them.";
     let mut family = page.family("calls_total", Kind::Counter, help);
     for direction in ["incoming", "outgoing"] {
@@ -168,6 +171,7 @@ mod tests {
             started: clock::now(),
             accounts: vec![AccountId::new("home"), AccountId::new("cl\"oud")],
             devices: vec![Device::Camera, Device::Panel],
+            sessions: Box::new(|| 3),
             sound: Box::new(|| BTreeMap::from([("speaker_xruns", 7.0)])),
         }
     }
@@ -267,6 +271,7 @@ mod tests {
             (r#"device_ok{device="panel"}"#, 0.0),
             (r#"device_ok{device="camera"}"#, 1.0),
             (r#"device_faults_total{device="panel"}"#, 1.0),
+            ("media_sessions", 3.0),
             (r#"sound_xruns_total{device="speaker"}"#, 7.0),
             ("call_active", 0.0),
         ] {

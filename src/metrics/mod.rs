@@ -38,6 +38,8 @@ pub struct Sources {
     pub accounts: Vec<AccountId>,
     /// What it has.
     pub devices: Vec<Device>,
+    /// How many media sessions are open.
+    pub sessions: Box<dyn Fn() -> usize + Send + Sync>,
     /// What the sound measured since the start, by name.
     pub sound: Box<dyn Fn() -> BTreeMap<&'static str, f64> + Send + Sync>,
 }
