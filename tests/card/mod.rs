@@ -25,12 +25,15 @@ pub(crate) fn with_card_and(name: &str, more: &[(&str, &str)], test: impl FnOnce
         return test(directory.into());
     }
     let directory = tempfile::tempdir().expect("a directory");
-    let (variable, value) = VirtualCard::environment(directory.path());
+    // As in the state directory of a station.
+    let card = directory.path().join("card");
+    std::fs::create_dir(&card).expect("a directory");
+    let (variable, value) = VirtualCard::environment(&card);
     let status = Command::new(std::env::current_exe().expect("this program"))
         .args([name, "--exact", "--include-ignored", "--nocapture"])
         .env(variable, value)
         .envs(more.iter().copied())
-        .env(INNER, directory.path())
+        .env(INNER, &card)
         .status()
         .expect("it runs again");
     assert!(status.success());
