@@ -201,6 +201,16 @@ async fn compare(arguments: &Arguments) -> Result<Results> {
     Ok(results)
 }
 
+/// How the station's unit sets up the allocator, for both.
+fn as_a_service() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let unit = include_str!("../systemd/doorstation.service");
+    let lines = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment="));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.filter(|(name, _)| name.starts_with("MALLOC_"))
+}
+
 /// The page's script, and the rival, from the top of the checkout.
 const PAGE: &str = "benches/peer/page.js";
 const RIVAL: &str = "benches/peer/webrtcbin.py";
@@ -302,7 +312,7 @@ impl Bench<'_> {
             command.arg("--echo-off");
         }
         let (name, value) = VirtualCard::environment(home);
-        command.env(name, value);
+        command.env(name, value).envs(as_a_service());
         Ok(command)
     }
 
