@@ -51,6 +51,7 @@ const EXAMPLES: &str = "\
 Examples:
   doorstation demo                       a whole call on this machine, no hardware needed
   doorstation demo --user anna:secret    with a person of your own
+  doorstation config default             a configuration to begin with
   doorstation config check FILE          tell every mistake in a configuration
   doorstation run --config FILE          the door station
   doorstation board show pi4             what is wired where
@@ -203,6 +204,8 @@ enum ConfigCommand {
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
         file: PathBuf,
     },
+    /// Print a configuration with every key, its default and comments, to begin with.
+    Default,
 }
 
 /// Runs the command line of this process.
@@ -233,6 +236,7 @@ pub fn run() -> ExitCode {
             pages::man_to(&folder).with_context(|| format!("writing to {}", folder.display())),
         ),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
+        Command::Config(ConfigCommand::Default) => say(config::DEFAULT),
         Command::Config(ConfigCommand::Show { file }) => match config::redacted(&file) {
             Ok(text) => say(&text),
             Err(why) => refuse(&format!("{}: {why}", file.display())),
@@ -294,8 +298,11 @@ fn open_door(socket: &Path, length: Duration) -> anyhow::Result<()> {
 }
 
 fn check(file: &Path) -> ExitCode {
-    match config::load(file) {
-        Ok(_) => {
+    match config::check(file) {
+        Ok(missing) => {
+            if let Some(missing) = missing {
+                eprintln!("{missing}");
+            }
             eprintln!("{}: no mistakes", file.display());
             ExitCode::SUCCESS
         }

@@ -19,6 +19,8 @@ pub struct Fault {
     pub line: usize,
     /// Column in characters, from 1; 0 for the file as a whole.
     pub column: usize,
+    /// The station's first start cures it: before that it is no mistake.
+    pub until_started: bool,
 }
 
 impl Fault {
@@ -30,6 +32,7 @@ impl Fault {
             help: None,
             line: 0,
             column: 0,
+            until_started: false,
         }
     }
 }

@@ -35,6 +35,10 @@ pub use redact::redacted;
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
 
+/// A configuration with every key there is, and its comments: what a package installs.
+/// A line that begins with `#` and no blank is a setting that is switched off.
+pub const DEFAULT: &str = include_str!("../../package/doorstation.toml");
+
 /// Who this machine is.
 const MACHINE_ID: &str = "/etc/machine-id";
 
@@ -54,6 +58,19 @@ pub fn load(path: &Path) -> Result<Checked, Faults> {
     )
 }
 
+/// Like [`load`], for a station that may not have started yet: what its first start
+/// makes may be missing, and is told.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(path: &Path) -> Result<Option<Faults>, Faults> {
+    match load(path) {
+        Ok(_) => Ok(None),
+        Err(faults) if faults.iter().all(|fault| fault.until_started) => Ok(Some(faults)),
+        Err(faults) => Err(faults),
+    }
+}
+
 /// Like [`load`], with the directory of systemd's credentials given, and none for the
 /// run time.
 ///
@@ -68,7 +85,7 @@ fn read_from(
     credentials: Option<PathBuf>,
     runtime: Option<PathBuf>,
 ) -> Result<Checked, Faults> {
-    let text = text_of(path, "board/example.toml shows one")
+    let text = text_of(path, "`doorstation config default` prints one")
         .map_err(|what| Faults::whole_file(path, what))?;
     let surroundings = Surroundings {
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
@@ -76,7 +93,7 @@ fn read_from(
         runtime,
         machine: text_of(Path::new(MACHINE_ID), "").ok().map(Secret::new),
     };
-    check(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
+    checked(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
 }
 
 /// What the file's relative names stand on.
@@ -109,7 +126,7 @@ impl Surroundings {
     }
 }
 
-fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
+fn checked(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
     let checked = raw::with_document(text, &mut faults, |document| {
         read::document(document, surroundings)

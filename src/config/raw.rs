@@ -229,6 +229,13 @@ impl<'t, 'f> Table<'t, 'f> {
         self.push(Some(at.span.clone()), at.key.clone(), what.into(), help);
     }
 
+    /// Reports what the station's first start cures.
+    pub(super) fn note_until_started<T>(&self, at: &At<T>, what: impl Into<String>) {
+        let mut fault = Fault::new(Some(at.span.clone()), at.key.clone(), what.into());
+        fault.until_started = true;
+        self.notes.borrow_mut().push(fault);
+    }
+
     /// How many mistakes were noted so far, in the whole file.
     pub(super) fn noted(&self) -> usize {
         self.notes.borrow().len()

@@ -234,6 +234,14 @@ fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Opti
         return None;
     }
     match (file, credential) {
+        (Some(file), None) if !other && secrets::is_still_to_be_made(&file.value) => {
+            let what = format!(
+                "'{}' is not there yet: the service makes it at its first start",
+                file.value.display()
+            );
+            table.note_until_started(&file, what);
+            None
+        }
         (Some(file), None) if !other => noted(table, &file, secrets::from_file(&file.value)),
         (None, Some(credential)) if !other => {
             if !people::is_name(&credential.value) {
