@@ -192,13 +192,15 @@ enum ButtonsCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Tell every mistake in a file, with its line; exit code 2 if there is one.
+    /// Tell every mistake in a file and in conf.d beside it, with its line; exit code 2
+    /// if there is one.
     Check {
         /// The configuration.
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
         file: PathBuf,
     },
-    /// Show a file without its comments and secrets, to be given to others.
+    /// Show what counts of a file and of conf.d beside it, without comments and secrets,
+    /// to be given to others.
     Show {
         /// The configuration.
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
@@ -239,7 +241,7 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Default) => say(config::DEFAULT),
         Command::Config(ConfigCommand::Show { file }) => match config::redacted(&file) {
             Ok(text) => say(&text),
-            Err(why) => refuse(&format!("{}: {why}", file.display())),
+            Err(faults) => refuse(&faults),
         },
         Command::Board(command) => show_board(command),
         Command::Leds(LedsCommand::Test { config: file }) => match config::load(&file) {

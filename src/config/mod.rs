@@ -1,6 +1,7 @@
-//! The configuration: one TOML file, read once, before any port or device opens.
+//! The configuration: a TOML file, and pieces of one in `conf.d` beside it, read before
+//! any port or device opens.
 //!
-//! * `raw` is the file as written: tables, keys and values with their places.
+//! * `sources` are the files, laid one over the other; `raw` is the file as written: tables, keys and values with their places.
 //! * [`board`] reads board files in the same way.
 //! * [`checked`] is the file as used: names, durations and secrets that cannot be
 //!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
@@ -20,6 +21,7 @@ mod redact;
 mod ring;
 mod secrets;
 mod servers;
+mod sources;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use crate::secret::Secret;
 pub use checked::Checked;
 pub use fault::{Fault, Faults};
 pub use redact::redacted;
+use sources::Sources;
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
@@ -45,10 +48,11 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// Larger files are refused: the largest sensible one has a few kB.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Reads and checks the file at `path`, and the secrets that it names.
+/// Reads and checks the file at `path`, the pieces in `conf.d` beside it, and the secrets
+/// that they name.
 ///
 /// # Errors
-/// Every mistake in it, with its line.
+/// Every mistake in them, with its file and line.
 pub fn load(path: &Path) -> Result<Checked, Faults> {
     let directory = |name| std::env::var_os(name).map(PathBuf::from);
     read_from(
@@ -85,15 +89,14 @@ fn read_from(
     credentials: Option<PathBuf>,
     runtime: Option<PathBuf>,
 ) -> Result<Checked, Faults> {
-    let text = text_of(path, "`doorstation config default` prints one")
-        .map_err(|what| Faults::whole_file(path, what))?;
+    let sources = Sources::read(path, "`doorstation config default` prints one")?;
     let surroundings = Surroundings {
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials,
         runtime,
         machine: text_of(Path::new(MACHINE_ID), "").ok().map(Secret::new),
     };
-    checked(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
+    checked(&sources, &surroundings).map_err(|faults| Faults::new(&sources, faults))
 }
 
 /// What the file's relative names stand on.
@@ -126,9 +129,9 @@ impl Surroundings {
     }
 }
 
-fn checked(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
+fn checked(sources: &Sources, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
-    let checked = raw::with_document(text, &mut faults, |document| {
+    let checked = raw::with_document(sources, &mut faults, |document| {
         read::document(document, surroundings)
     });
     match checked {

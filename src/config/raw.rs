@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, nearest};
+use super::sources::Sources;
 
 /// Mistakes are noted by several tables at once, on one thread.
 type Notes<'f> = RefCell<&'f mut Vec<Fault>>;
@@ -35,27 +36,17 @@ impl<T> At<T> {
     }
 }
 
-/// Parses `text` and lets `read` take what it wants; mistakes go to `faults`.
-/// Where the text is no TOML, nothing is read: what follows from half a file would
-/// only hide what is wrong with it.
+/// Parses the texts and lets `read` take what it wants; mistakes go to `faults`. Where
+/// they are no TOML, nothing is read.
 pub(super) fn with_document<T>(
-    text: &str,
+    sources: &Sources,
     faults: &mut Vec<Fault>,
     read: impl FnOnce(&mut Table<'_, '_>) -> T,
 ) -> Option<T> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let broken = !errors.is_empty();
-    for error in errors {
-        let what = format!("is not TOML: {}", error.message());
-        let span = error.span().or(Some(0..0));
-        faults.push(Fault::new(span, "the file".to_owned(), what));
-    }
-    if broken {
-        return None;
-    }
+    let document = sources.document(faults)?;
     let notes = RefCell::new(faults);
     Some(read(&mut Table {
-        table: Some(document.get_ref()),
+        table: Some(&document),
         span: None,
         path: String::new(),
         asked: Vec::new(),
