@@ -272,7 +272,7 @@ pub fn run() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(dial) => outcome(in_runtime(crate::run::run(checked, json, look, dial))),
+                Ok(dial) => outcome(in_runtime(crate::run::run(checked, file, json, look, dial))),
                 Err(error) => refuse(&error),
             }
         }

@@ -94,23 +94,30 @@ impl Faults {
     }
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, " {}:", self.key)?;
+        }
+        write!(f, " {}", self.what)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, fault) in self.0.iter().enumerate() {
             if n > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:", fault.file.display())?;
-            if fault.line > 0 {
-                write!(f, "{}:{}:", fault.line, fault.column)?;
-            }
-            if !fault.key.is_empty() {
-                write!(f, " {}:", fault.key)?;
-            }
-            write!(f, " {}", fault.what)?;
-            if let Some(help) = &fault.help {
-                write!(f, "; {help}")?;
-            }
+            write!(f, "{fault}")?;
         }
         Ok(())
     }

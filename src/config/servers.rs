@@ -118,18 +118,23 @@ fn tls(table: &mut Table<'_, '_>, listen: Option<&At<SocketAddr>>, around: &Surr
             table.note_with(plain, what, Some(help.into()));
         }
     }
-    for file in certificate.iter().chain(&key) {
-        if let Err(error) = std::fs::File::open(&file.value) {
-            table.note(
-                file,
-                format!("'{}' cannot be read: {error}", file.value.display()),
-            );
+    let written = [&certificate, &key].map(|file| {
+        let file = file.as_ref()?;
+        let opened = std::fs::File::open(&file.value);
+        match opened.and_then(|opened| opened.metadata()?.modified()) {
+            Ok(written) => Some(written),
+            Err(error) => {
+                let what = format!("'{}' cannot be read: {error}", file.value.display());
+                table.note(file, what);
+                None
+            }
         }
-    }
+    });
     match (certificate, key) {
         (Some(certificate), Some(key)) => Tls::Files {
             certificate: certificate.value,
             key: key.value,
+            written,
         },
         (Some(lonely), None) => {
             table.note(&lonely, "needs 'key_file' beside it");
