@@ -189,10 +189,13 @@ impl Host {
 
     /// systemd waits from now on.
     fn begin(&self, words: Option<&'static str>) {
-        service::tell_reloading();
+        let waits = self.notice.borrow().reloading;
+        if !waits {
+            service::tell_reloading();
+        }
         self.notice.send_modify(|notice| {
             notice.reloading = true;
-            notice.reloads += 1;
+            notice.reloads += u64::from(!waits);
             notice.words = words;
         });
     }
