@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use config_bench::{ACCOUNT, Bench, lines};
+use config_bench::{ACCOUNT, Bench, account, lines, one_user, with_gateway};
 use doorstation::config;
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -105,6 +106,65 @@ fn around(piece: &str) -> String {
     format!("{house}{ACCOUNT}[panel]\nboard = 'pi4'\n")
 }
 
+/// What the schema finds wrong with `text`.
+fn against_schema(text: &str) -> Vec<String> {
+    let table: Table = toml::from_str(text).unwrap();
+    let mut wrong = Vec::new();
+    let value = serde_json::to_value(table).unwrap();
+    compare(&value, &config::schema(), "", &mut wrong);
+    wrong
+}
+
+/// The few words of JSON Schema that ours has; any other is a mistake of the test.
+fn compare(value: &Json, schema: &Json, at: &str, wrong: &mut Vec<String>) {
+    for (word, wants) in schema.as_object().unwrap() {
+        let fits = match word.as_str() {
+            "$schema" | "title" | "description" => true,
+            "type" => match wants.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                "integer" => value.is_i64() || value.is_u64(),
+                other => panic!("{other}"),
+            },
+            "enum" => wants.as_array().unwrap().contains(value),
+            "minimum" => value.as_i64().is_none_or(|n| n >= wants.as_i64().unwrap()),
+            "maximum" => value.as_i64().is_none_or(|n| n <= wants.as_i64().unwrap()),
+            "multipleOf" => value
+                .as_i64()
+                .is_none_or(|n| n % wants.as_i64().unwrap() == 0),
+            "required" => {
+                let mut keys = wants.as_array().unwrap().iter();
+                keys.all(|key| !value.is_object() || value.get(key.as_str().unwrap()).is_some())
+            }
+            "items" => {
+                for (n, item) in value.as_array().into_iter().flatten().enumerate() {
+                    compare(item, wants, &format!("{at}[{n}]"), wrong);
+                }
+                true
+            }
+            "properties" => {
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    if let Some(schema) = wants.get(key) {
+                        compare(value, schema, &format!("{at}.{key}"), wrong);
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                assert_eq!(wants, &Json::Bool(false));
+                let mut keys = value.as_object().into_iter().flat_map(|table| table.keys());
+                keys.all(|key| schema["properties"].get(key).is_some())
+            }
+            other => panic!("the schema has the word {other}, which this test does not know"),
+        };
+        if !fits {
+            wrong.push(format!("{at}: {word}"));
+        }
+    }
+}
+
 #[test]
 fn every_file_is_right() {
     let mut checked = 0;
@@ -117,6 +177,7 @@ fn every_file_is_right() {
             } else {
                 let faults = faults(&text);
                 assert!(faults.is_empty(), "{}: {faults:#?}", path.display());
+                assert_eq!(against_schema(&text), [""; 0], "{}", path.display());
             }
             checked += 1;
         }
@@ -139,6 +200,7 @@ fn every_piece_in_the_documents_is_right() {
                 "{}:\n{block}\n{faults:#?}",
                 path.display()
             );
+            assert_eq!(against_schema(block), [""; 0], "{}", path.display());
             checked += 1;
         }
     }
@@ -149,7 +211,10 @@ fn every_piece_in_the_documents_is_right() {
 fn a_piece_that_is_wrong_is_found() {
     let piece = "[door]\nmay_open = ['carol']\ncode_file = 'c'";
     assert_eq!(faults_of_piece(piece).len(), 1);
-    assert_eq!(blocks("a\n```toml\nb = 1\n```\nc").collect::<Vec<_>>(), ["b = 1\n"]);
+    assert_eq!(
+        blocks("a\n```toml\nb = 1\n```\nc").collect::<Vec<_>>(),
+        ["b = 1\n"]
+    );
 }
 
 #[test]
@@ -186,16 +251,89 @@ fn the_default_is_printed_and_passes_its_check_before_the_first_start() {
 /// What is switched off in the default is right as well once it is switched on.
 #[test]
 fn every_setting_of_the_default_can_be_switched_on() {
-    let lines = config::DEFAULT.lines().map(|line| {
-        let setting = line.strip_prefix('#');
-        let setting = setting.filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_lowercase()));
-        setting.unwrap_or(line)
-    });
-    let all = lines.collect::<Vec<_>>().join("\n");
+    let all = config::all_switched_on();
     let told = faults(&all);
     let [only] = told.as_slice() else {
         panic!("{told:#?}");
     };
     let alternative = "call.ring[0]: stands beside ring_step: only one of the two can count";
     assert!(only.ends_with(alternative), "{only}");
+}
+
+#[test]
+fn the_schema_in_the_package_is_the_one_that_is_printed() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_doorstation"))
+        .args(["config", "schema"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success());
+    let shipped = fs::read(Path::new(ROOT).join("package/doorstation.schema.json"));
+    assert!(
+        shipped.unwrap_or_default() == printed.stdout,
+        "doorstation config schema > package/doorstation.schema.json"
+    );
+}
+
+#[test]
+fn the_schema_takes_every_setting_of_the_default() {
+    assert_eq!(against_schema(&config::all_switched_on()), [""; 0]);
+}
+
+/// Whatever can be seen without the machine and the rest of the file.
+#[test]
+fn what_the_reader_refuses_the_schema_refuses() {
+    let bench = Bench::new();
+    bench.secret("p", SECRET);
+    for config in [
+        // A key that is none, in tables of each kind.
+        one_user("[lgo]"),
+        one_user("[station]\nnmae = 'x'"),
+        one_user("[call.defaults]\nviedo = true"),
+        one_user("[panel.sign.open]\ncolor = 'red'"),
+        one_user("[panel.sign.opne]\ncolour = 'red'"),
+        one_user("[panel.sensor.tamper]\npin = 13\nactiv = 'low'"),
+        account("userr = 'x'"),
+        // A password in the file.
+        "[[gateway.user]]\nname = 'alice'\npassword = 'x'".to_owned(),
+        one_user("[door]\ncode = '4711'"),
+        // Another type.
+        "gateway = 3".to_owned(),
+        "[gateway]\nuser = 1".to_owned(),
+        "[gateway]\nuser = [1]".to_owned(),
+        one_user("[station]\nname = 7"),
+        one_user("[call]\nring = 'alice'"),
+        one_user("[call]\nring = [true]"),
+        one_user("[call]\nmax_call_s = 60.5"),
+        one_user("[call]\nmax_call_s = 'long'"),
+        one_user("[sound]\necho_control = 1"),
+        // A number that is too small, too large, or odd.
+        one_user("[call]\nring_timeout_s = 4"),
+        one_user("[call]\nmax_call_s = 99999999999999"),
+        one_user("[[call.ring_step]]\nring = ['alice']\nfor_s = 301"),
+        one_user("[[call.plan]]\nname = 'x'\n[[call.plan.ring_step]]\nring = ['alice']\nfor_s = 1"),
+        one_user("[camera]\nwidth = 641"),
+        one_user("[door]\npulse_s = 11"),
+        one_user("[panel.night]\nfrom = '22:00'\nto = '06:00'\nbrightness_percent = 0"),
+        // A word that is none.
+        one_user("[log]\nlevel = 'verbose'"),
+        one_user("[panel]\nkind = 'simm'"),
+        one_user("[panel]\nboard = 'pi4'\n[[panel.button]]\nname = 'bell'\naction = 'open'"),
+        // A key that is missing.
+        "[[gateway.user]]\npassword_file = 'p'".to_owned(),
+        one_user("[[call.ring_step]]\nfor_s = 20"),
+        one_user("[[call.ice_server]]\nusername = 'x'\npassword_file = 'p'"),
+    ] {
+        assert!(bench.load(&config).is_err(), "the reader takes\n{config}");
+        assert!(
+            !against_schema(&config).is_empty(),
+            "the schema takes\n{config}"
+        );
+    }
+    for config in [
+        with_gateway("listen = '127.0.0.1:0'"),
+        account("expires_s = 60"),
+    ] {
+        bench.load(&config).unwrap();
+        assert_eq!(against_schema(&config), [""; 0], "{config}");
+    }
 }

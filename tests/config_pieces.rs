@@ -25,8 +25,14 @@ fn house(pieces: &[(&str, &str)]) -> Bench {
 fn pieces_go_over_the_file_in_the_order_of_their_names() {
     let bob = "[[gateway.user]]\nname = 'bob'\npassword_file = 'p'\n";
     let bench = house(&[
-        ("20-late.toml", "[station]\nname = 'late'\n[camera]\nwidth = 640\n"),
-        ("10-early.toml", "[station]\nname = 'early'\n[log]\nlevel = 'warn'\n"),
+        (
+            "20-late.toml",
+            "[station]\nname = 'late'\n[camera]\nwidth = 640\n",
+        ),
+        (
+            "10-early.toml",
+            "[station]\nname = 'early'\n[log]\nlevel = 'warn'\n",
+        ),
         ("9-people.toml", bob),
         (".hidden.toml", "no TOML"),
         ("10-early.toml.dpkg-old", "no TOML"),
@@ -37,16 +43,24 @@ fn pieces_go_over_the_file_in_the_order_of_their_names() {
     assert_eq!(checked.log.level, "warn");
     assert_eq!((checked.camera.width, checked.camera.height), (640, 240));
     // Relative paths start at the file, not at the folder of the piece.
-    assert_eq!(targets(&checked), ["home alice@home.local", "home bob@home.local"]);
+    assert_eq!(
+        targets(&checked),
+        ["home alice@home.local", "home bob@home.local"]
+    );
 }
 
 #[test]
 fn each_mistake_names_its_file_and_line() {
     let bench = house(&[
         ("a.toml", "\n[camera]\nwidht = 640\n"),
-        ("b.toml", "[gateway]\nlisten = 'x'\n[[gateway.user]]\nname = 'alice'\npassword_file = 'p'\n"),
+        (
+            "b.toml",
+            "[gateway]\nlisten = 'x'\n[[gateway.user]]\nname = 'alice'\npassword_file = 'p'\n",
+        ),
     ]);
-    let told = bench.faults(&format!("{ONE_USER}[log]\nlevel = 1\n")).to_string();
+    let told = bench
+        .faults(&format!("{ONE_USER}[log]\nlevel = 1\n"))
+        .to_string();
     let want = [
         "DIR/doorstation.toml:5:9: log.level: must be a text in quotes, is an integer",
         "DIR/conf.d/a.toml:3:1: camera.widht: is not a key of this version; did you mean 'width'?",
@@ -82,17 +96,28 @@ fn what_is_too_much_or_cannot_be_read_is_told() {
     fs::create_dir(bench.path("conf.d/a.toml")).unwrap();
     fs::write(bench.path("conf.d/b.toml"), b"\xff\xfe").unwrap();
     let told = bench.faults(ONE_USER).to_string();
-    assert!(told.starts_with("DIR/conf.d/a.toml: cannot be read: "), "{told}");
-    assert!(told.ends_with("DIR/conf.d/b.toml: is not text in UTF-8"), "{told}");
+    assert!(
+        told.starts_with("DIR/conf.d/a.toml: cannot be read: "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("DIR/conf.d/b.toml: is not text in UTF-8"),
+        "{told}"
+    );
 }
 
 #[test]
 fn what_counts_is_shown_with_the_piece_that_says_it_and_without_secrets() {
     let bench = house(&[
         ("10.toml", "# hunter1\n[station]\nname = 'Back door'\n"),
-        ("20.toml", "[[gateway.user]]\nname = 'bob'\npassword = 'hunter2'\n"),
+        (
+            "20.toml",
+            "[[gateway.user]]\nname = 'bob'\npassword = 'hunter2'\n",
+        ),
     ]);
-    let file = bench.write(&format!("{ONE_USER}[station]\nname = 'Front door'\n[log]\nlevel = 'info'\n"));
+    let file = bench.write(&format!(
+        "{ONE_USER}[station]\nname = 'Front door'\n[log]\nlevel = 'info'\n"
+    ));
     let shown = Command::new(env!("CARGO_BIN_EXE_doorstation"))
         .args(["config", "show", file.to_str().unwrap()])
         .output()
@@ -107,6 +132,9 @@ fn what_counts_is_shown_with_the_piece_that_says_it_and_without_secrets() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
     }
-    assert!(!shown.contains("hunter") && !shown.contains("Front"), "{shown}");
+    assert!(
+        !shown.contains("hunter") && !shown.contains("Front"),
+        "{shown}"
+    );
     assert_eq!(shown, config::redacted(&file).unwrap());
 }

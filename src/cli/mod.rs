@@ -208,6 +208,8 @@ enum ConfigCommand {
     },
     /// Print a configuration with every key, its default and comments, to begin with.
     Default,
+    /// Print what a configuration may hold as JSON Schema, for editors.
+    Schema,
 }
 
 /// Runs the command line of this process.
@@ -239,6 +241,7 @@ pub fn run() -> ExitCode {
         ),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
         Command::Config(ConfigCommand::Default) => say(config::DEFAULT),
+        Command::Config(ConfigCommand::Schema) => say(&format!("{:#}\n", config::schema())),
         Command::Config(ConfigCommand::Show { file }) => match config::redacted(&file) {
             Ok(text) => say(&text),
             Err(faults) => refuse(&faults),

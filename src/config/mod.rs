@@ -19,6 +19,7 @@ mod raw;
 mod read;
 mod redact;
 mod ring;
+mod schema;
 mod secrets;
 mod servers;
 mod sources;
@@ -33,6 +34,7 @@ use crate::secret::Secret;
 pub use checked::Checked;
 pub use fault::{Fault, Faults};
 pub use redact::redacted;
+pub use schema::schema;
 use sources::Sources;
 
 /// Where the file is when nobody says otherwise.
@@ -41,6 +43,18 @@ pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
 /// A configuration with every key there is, and its comments: what a package installs.
 /// A line that begins with `#` and no blank is a setting that is switched off.
 pub const DEFAULT: &str = include_str!("../../package/doorstation.toml");
+
+/// [`DEFAULT`] with every setting switched on.
+pub fn all_switched_on() -> String {
+    let on = |line: &'static str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c == '[' || c.is_lowercase()) => setting,
+        _ => line,
+    };
+    DEFAULT
+        .lines()
+        .map(on)
+        .fold(String::new(), |all, line| all + line + "\n")
+}
 
 /// Who this machine is.
 const MACHINE_ID: &str = "/etc/machine-id";

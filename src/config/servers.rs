@@ -232,7 +232,7 @@ fn user_password(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Pas
 fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Option<Secret> {
     let file = path(table, "password_file", around);
     let credential = table.text("credential");
-    if let Some(written) = table.text("password") {
+    if let Some(written) = table.refused("password") {
         let what = "does not stand in this file: write it to a file of mode 0600";
         let help = "name that file with 'password_file'";
         table.note_with(&written, what, Some(help.into()));

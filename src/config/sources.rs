@@ -118,7 +118,9 @@ impl Sources {
     }
 
     fn at(&self, at: usize) -> Option<(&Source, usize)> {
-        self.with_starts().take_while(|(_, start)| *start <= at).last()
+        self.with_starts()
+            .take_while(|(_, start)| *start <= at)
+            .last()
     }
 
     /// Each text with the place at which it begins. One lies between two, so that the end
@@ -254,7 +256,9 @@ mod tests {
         let table = document.get("t").unwrap().get_ref().as_table().unwrap();
         assert_eq!(["b", "c", "d"].map(|key| of(table, key)), ["1", "2", "3"]);
         let users = document.get("u").unwrap().get_ref().as_array().unwrap();
-        let users = users.iter().map(|user| of(user.get_ref().as_table().unwrap(), "n"));
+        let users = users
+            .iter()
+            .map(|user| of(user.get_ref().as_table().unwrap(), "n"));
         assert_eq!(users.collect::<Vec<_>>(), ["1", "2", "3"]);
     }
 }
