@@ -106,9 +106,9 @@ fn widen(known: &mut Value, kind: &Kind) {
 
 /// The table at `path`; of a list, the one that its items are.
 fn at<'s>(schema: &'s mut Value, path: &str) -> Option<&'s mut Value> {
-    let names = path.split('.').filter(|name| !name.is_empty());
-    names.fold(Some(schema), |table, name| {
-        let found = table?.get_mut("properties")?.get_mut(name)?;
+    let mut names = path.split('.').filter(|name| !name.is_empty());
+    names.try_fold(schema, |table, name| {
+        let found = properties(table)?.get_mut(name)?;
         match found.get("items").is_some() {
             true => found.get_mut("items"),
             false => Some(found),
