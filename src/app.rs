@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +40,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::kind;
 pub use operations::Operations;
 use operations::{Known, Made};
+pub use systemd::{Notice, tell as tell_systemd};
 
 /// News that may wait for the report's writer; a call makes about thirty.
 const NEWS: usize = 256;
@@ -47,6 +48,8 @@ const NEWS: usize = 256;
 /// long: the gateway's end is told to both sides in the same words, and a station that
 /// gives up a moment earlier makes "cancelled" of "nobody answered" at the page.
 const RING_GRACE: Duration = Duration::from_secs(2);
+/// How long a part may take to stop that was begun in vain; as the supervisor's.
+const GRACE: Duration = Duration::from_secs(3);
 /// The subscription that the station asks of its own gateway.
 const HOME_EXPIRES: Duration = Duration::from_secs(3600);
 
@@ -82,6 +85,31 @@ pub struct Plan {
     pub ready: Introduction,
     /// How operators and monitors reach it.
     pub operations: Operations,
+    /// What is remembered over its starts in this process.
+    pub memory: Memory,
+}
+
+/// What a station remembers when it stops and starts again with another configuration.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    ledger: Ledger,
+    started: Instant,
+}
+
+impl Memory {
+    /// Of a process that begins: nothing.
+    pub fn new() -> Self {
+        Self {
+            ledger: Ledger::default(),
+            started: clock::now(),
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Makes the first thing that is told; takes where browsers find the page, if there
@@ -123,7 +151,68 @@ pub fn door_name(name: &str) -> Parameter {
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
+    start(plan, stop.clone()).await?.run(stop).await
+}
+
+/// A station that runs.
+#[must_use]
+pub struct Running(Supervisor);
+
+impl Running {
+    /// Watches over the station until `stop` is cancelled; afterwards nothing of it is
+    /// left.
+    ///
+    /// # Errors
+    ///
+    /// A part ended by itself.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        Ok(self.0.run(stop).await?)
+    }
+}
+
+/// Starts a station. Its panel may ask the whole program to end: it cancels `quit`.
+///
+/// # Errors
+///
+/// A part that could not start; nothing of the others is left.
+pub async fn start(plan: Plan, quit: CancellationToken) -> anyhow::Result<Running> {
+    let mut begun = Begun::default();
+    match assemble(plan, quit, &mut begun).await {
+        Ok(supervisor) => Ok(Running(supervisor)),
+        Err(error) => {
+            begun.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// The tasks of parts that are not in a supervisor's hands yet.
+#[derive(Default)]
+struct Begun(Vec<Tasks>);
+
+impl Begun {
+    fn tasks(&mut self) -> Tasks {
+        let tasks = Tasks::new();
+        self.0.push(tasks.clone());
+        tasks
+    }
+
+    async fn stop(self) {
+        for tasks in self.0 {
+            if tokio::time::timeout(GRACE, tasks.stop()).await.is_err() {
+                warn!("a part of a station that could not start is left behind");
+            }
+        }
+    }
+}
+
+/// Puts the parts together. All that can fail comes first; then they start.
+async fn assemble(
+    mut plan: Plan,
+    quit: CancellationToken,
+    begun: &mut Begun,
+) -> anyhow::Result<Supervisor> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
     let folder = plan.operations.state_dir.as_deref();
@@ -131,7 +220,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let album = album.and_then(|folder| visitors::album(folder, plan.visitors));
     let known = Known::new(
         plan.operations,
-        clock::now(),
+        plan.memory.started,
         plan.gateway.as_ref(),
         &plan.media,
         plan.call.door.is_some(),
@@ -141,7 +230,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let mut answers = None;
     let (gateway, home) = match plan.gateway {
         Some((mut settings, home)) => {
-            let tasks = Tasks::new();
+            let tasks = begun.tasks();
             let secure = !matches!(settings.tls, gateway::Tls::Off);
             outlast(&mut plan.call.ring, settings.ring_time);
             if plan.call.door.is_some() {
@@ -162,7 +251,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     let address = gateway.as_ref().map(|(gateway, _)| gateway.page_addr());
 
     let ice = plan.media.rtc.ice.clone();
-    let media_tasks = Tasks::new();
+    let media_tasks = begun.tasks();
     let (media, media_orders) = mpsc::channel(station::ORDERS);
     let (engine, sound, camera) = start_media(plan.media, &inbox, &media_tasks)?;
     if let Some(album) = album {
@@ -176,7 +265,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         let account = settings.account.clone();
         let user = Address::new(settings.user.as_str());
         plan.call.users.insert(account.clone(), user);
-        let tasks = Tasks::new();
+        let tasks = begun.tasks();
         let mut client = kandy::Client::new(settings, inbox.clone(), tasks.clone())
             .with_context(|| format!("the account '{account}'"))?;
         if plan.turn.contains(&account) {
@@ -202,7 +291,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
 
     let report_tasks = Tasks::new();
     let ready = (plan.ready)(address);
-    let ledger = Ledger::default();
+    let ledger = plan.memory.ledger;
     let (listener, news) = telling(ledger.clone());
     let view = plan.view.subscribe();
     let made = Made {
@@ -245,12 +334,11 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
             stopped.run_until_cancelled(client.run()).await;
         });
     }
-    let standing = view.clone();
     let tasks = Tasks::new();
     let links = Links {
         view,
         inbox,
-        quit: stop.clone(),
+        quit,
         stop: tasks.cancelled().clone(),
     };
     supervisor.start("panel", tasks, plan.panel.run(links));
@@ -265,15 +353,11 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
         supervisor.start("gateway", tasks, gateway.run());
     }
 
-    let tasks = Tasks::new();
-    supervisor.start("systemd", tasks.clone(), systemd::tell(standing, tasks));
-
     info!(message_id = kind::STATION_UP, gateway = ?address, "the station is up");
     if service::is_watched() {
         supervisor.watch(service::tell_alive);
     }
-    supervisor.run(stop).await?;
-    Ok(())
+    Ok(supervisor)
 }
 
 /// Lets the gateway be the one that ends what rings as long as it lets calls ring.

@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A log-in at a TURN server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The user.
     pub username: String,
@@ -34,7 +34,7 @@ pub struct Login {
 }
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// `stun:host:port`, `turn:host:port?transport=udp`.
     pub url: String,

@@ -1,13 +1,16 @@
 //! `doorstation run`: the plan of a station from its checked configuration.
 
+mod reload;
+
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, Introduction, MediaPlan, Operations, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Memory, Notice, Operations, Plan};
 use crate::board::Gpio;
 use crate::call::{self, AccountId, View};
 use crate::config::checked::{self, CameraSource, Checked, HOME};
@@ -21,21 +24,28 @@ use crate::report::json::Json;
 use crate::report::terminal::{Look, Terminal};
 use crate::report::{self, Ready, Report, Writer};
 use crate::secret::Secret;
-use crate::service::stop_on_signal;
+use crate::service;
 use crate::signalling::kandy;
 use crate::tasks::Tasks;
 use crate::telemetry::Dial;
 
 /// Runs the station until a signal stops it; with `json` it prints what happens as
-/// `docs/json-events.md` describes. `dial` is the level of the log.
+/// `docs/json-events.md` describes. `dial` is the level of the log. `config` was read from
+/// `file`, which is read again at each SIGHUP.
 ///
 /// # Errors
 ///
 /// A part that could not start, or ended by itself.
-pub async fn run(config: Checked, json: bool, look: Look, dial: Dial) -> anyhow::Result<()> {
+pub async fn run(
+    config: Checked,
+    file: PathBuf,
+    json: bool,
+    look: Look,
+    dial: Dial,
+) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let tasks = Tasks::new();
-    stop_on_signal(&stop, None, &tasks).context("signals")?;
+    let reload = service::stop_or_reload_on_signal(&stop, &tasks).context("signals")?;
     let view = watch::Sender::new(View::default());
     // At a terminal a person watches; as a service the journal tells enough.
     let (report, writer) = if json {
@@ -46,7 +56,20 @@ pub async fn run(config: Checked, json: bool, look: Look, dial: Dial) -> anyhow:
     } else {
         (Report::silent(), None)
     };
-    let result = app::run(plan(config, view, report, dial)?, stop).await;
+    let notice = watch::Sender::new(Notice::default());
+    app::tell_systemd(&view, notice.subscribe(), &tasks);
+    let host = reload::Host {
+        file,
+        reload,
+        stop,
+        tasks: tasks.clone(),
+        view,
+        report,
+        dial,
+        memory: Memory::new(),
+        notice,
+    };
+    let result = host.run(config).await;
     tasks.stop().await;
     if let Some(writer) = writer {
         writer.close().await;
@@ -64,6 +87,7 @@ fn plan(
     view: watch::Sender<View>,
     report: Report,
     dial: Dial,
+    memory: Memory,
 ) -> anyhow::Result<Plan> {
     let panel = match config.panel.kind {
         Gpio::Sim => sim::panel(sim::Mode::Auto, report.clone())
@@ -122,6 +146,7 @@ fn plan(
         report,
         ready,
         operations,
+        memory,
     })
 }
 
@@ -219,7 +244,9 @@ fn home_gateway(
                 dir: gateway.state_dir.join("tls"),
                 names,
             },
-            checked::Tls::Files { certificate, key } => gateway::Tls::Files {
+            checked::Tls::Files {
+                certificate, key, ..
+            } => gateway::Tls::Files {
                 cert: certificate,
                 key,
             },

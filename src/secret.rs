@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 /// A secret text. `Debug` shows `[secret]`; only [`Secret::expose`] shows more.
 ///
-/// It has no `Serialize`, `Display` or `PartialEq`: a secret is neither written
-/// out nor compared byte by byte (a comparison that stops early tells how much of
-/// a guess was right).
+/// It has no `Serialize` or `Display`: a secret is not written out. Comparing takes a
+/// time that tells nothing but its length: one that stopped early would tell how much of
+/// a guess was right.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(Box<str>);
@@ -27,6 +27,17 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        let pairs = ours.iter().zip(theirs);
+        let different = pairs.fold(0, |different, (a, b)| different | (a ^ b));
+        ours.len() == theirs.len() && different == 0
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,6 +55,15 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(format!("{:#?}", Some(secret.clone())).find("hunter2"), None);
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn secrets_are_the_same_if_every_byte_is() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(secret, Secret::new("hunter2"));
+        for other in ["", "hunter", "hunter22", "Hunter2", "hunter3"] {
+            assert_ne!(secret, Secret::new(other));
+        }
     }
 
     #[test]

@@ -334,7 +334,7 @@ fn a_file_that_cannot_be_used_says_why() {
     let none = config::load(&bench.path("none.toml")).unwrap_err();
     assert!(
         none.to_string()
-            .ends_with("none.toml: there is no such file; board/example.toml shows one"),
+            .ends_with("none.toml: there is no such file; `doorstation config default` prints one"),
         "{none}"
     );
 

@@ -16,44 +16,68 @@ use crate::tasks::Tasks;
 /// answers within a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What else there is to tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Notice {
+    /// Another configuration is looked at or taken over; systemd was told.
+    pub reloading: bool,
+    /// How often that was so: each time systemd waits to hear that the station is up.
+    pub reloads: u64,
+    /// Words behind those that say where the station stands; in their place while it
+    /// starts again.
+    pub words: Option<&'static str>,
+}
+
 /// Tells that the station is up as soon as it can ring, or knows why it cannot; then
 /// where it stands, at each change, until `tasks` are cancelled. The camera and the
 /// sound card are not waited for.
-pub(super) async fn tell(mut view: watch::Receiver<View>, tasks: Tasks) {
-    let stopped = tasks.cancelled();
-    let knows = view.wait_for(|view| sign::of(view) != Sign::Starting);
-    // In time or not, it is up.
-    let _ = stopped
-        .run_until_cancelled(tokio::time::timeout(PATIENCE, knows))
-        .await;
+pub fn tell(view: &watch::Sender<View>, notice: watch::Receiver<Notice>, tasks: &Tasks) {
+    tasks.spawn("systemd", follow(view.subscribe(), notice));
+}
+
+async fn follow(mut view: watch::Receiver<View>, mut notice: watch::Receiver<Notice>) {
     let mut told = String::new();
-    let mut up = false;
+    // How many reloads systemd knows to be over; `None`: it waits for the first start.
+    let mut known = None;
     loop {
+        let now = notice.borrow_and_update().clone();
+        let due = !now.reloading && known != Some(now.reloads);
+        if due {
+            let knows = view.wait_for(|view| view.stopping || sign::of(view) != Sign::Starting);
+            // In time or not, it is up.
+            let _ = tokio::time::timeout(PATIENCE, knows).await;
+            if notice.has_changed().unwrap_or(false) {
+                continue;
+            }
+        }
         let (words, stopping) = {
             let view = view.borrow_and_update();
-            (words(&view), view.stopping)
+            (words(&view, &now), view.stopping)
         };
         if words != told {
             service::tell_status(&words);
             told = words;
         }
-        if stopping {
+        if stopping && !now.reloading {
             service::tell_stopping();
-        } else if !up {
+        } else if due {
             service::tell_up();
-            up = true;
+            known = Some(now.reloads);
         }
-        match stopped.run_until_cancelled(view.changed()).await {
-            Some(Ok(())) => {}
-            // The station is over, and this part ends when it is told to.
-            Some(Err(_)) => return stopped.cancelled().await,
-            None => return,
+        tokio::select! {
+            Ok(()) = view.changed() => {}
+            Ok(()) = notice.changed() => {}
+            // The station is over.
+            else => return,
         }
     }
 }
 
 /// Where the station stands. Everybody on the machine may read it: it names nobody.
-fn words(view: &View) -> String {
+fn words(view: &View, notice: &Notice) -> String {
+    if let (Some(words), true) = (notice.words, notice.reloading) {
+        return words.to_owned();
+    }
     let mut words = match sign::of(view) {
         Sign::Starting => "starting, no server has answered yet",
         Sign::Idle | Sign::Fault(_) => "ready",
@@ -81,6 +105,9 @@ fn words(view: &View) -> String {
     if !faults.is_empty() {
         words += &format!("; does not work: {}", faults.join(", "));
     }
+    if let Some(more) = notice.words {
+        words += &format!("; {more}");
+    }
     words
 }
 
@@ -105,22 +132,38 @@ mod tests {
         })
     }
 
+    fn said(view: &View) -> String {
+        words(view, &Notice::default())
+    }
+
+    #[test]
+    fn what_a_reload_has_to_say_stands_behind_the_rest_or_alone() {
+        let view = view([("home", Connection::Connected)]);
+        let mut notice = Notice {
+            words: Some("the old one goes on"),
+            ..Notice::default()
+        };
+        assert_eq!(words(&view, &notice), "ready; the old one goes on");
+        notice.reloading = true;
+        assert_eq!(words(&view, &notice), "the old one goes on");
+    }
+
     #[test]
     fn the_words_say_what_works_and_what_does_not() {
         assert_eq!(
-            words(&View::default()),
+            said(&View::default()),
             "starting, no server has answered yet"
         );
         let mut view = view([("home", Connection::Connected), ("cloud", lost())]);
-        assert_eq!(words(&view), "ready; no connection to cloud");
+        assert_eq!(said(&view), "ready; no connection to cloud");
         view.connections.remove(&AccountId::new("cloud"));
-        assert_eq!(words(&view), "ready");
+        assert_eq!(said(&view), "ready");
         view.faults.insert(Device::Camera, "/dev/video0".into());
         view.faults.insert(Device::Speaker, "plughw:1".into());
-        assert_eq!(words(&view), "ready; does not work: camera, speaker");
+        assert_eq!(said(&view), "ready; does not work: camera, speaker");
         view.connections.insert(AccountId::new("home"), lost());
         assert_eq!(
-            words(&view),
+            said(&view),
             "no connection, trying again; does not work: camera, speaker"
         );
     }

@@ -51,6 +51,7 @@ const EXAMPLES: &str = "\
 Examples:
   doorstation demo                       a whole call on this machine, no hardware needed
   doorstation demo --user anna:secret    with a person of your own
+  doorstation config default             a configuration to begin with
   doorstation config check FILE          tell every mistake in a configuration
   doorstation run --config FILE          the door station
   doorstation board show pi4             what is wired where
@@ -191,18 +192,24 @@ enum ButtonsCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Tell every mistake in a file, with its line; exit code 2 if there is one.
+    /// Tell every mistake in a file and in conf.d beside it, with its line; exit code 2
+    /// if there is one.
     Check {
         /// The configuration.
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
         file: PathBuf,
     },
-    /// Show a file without its comments and secrets, to be given to others.
+    /// Show what counts of a file and of conf.d beside it, without comments and secrets,
+    /// to be given to others.
     Show {
         /// The configuration.
         #[arg(value_name = "FILE", default_value = config::DEFAULT_PATH)]
         file: PathBuf,
     },
+    /// Print a configuration with every key, its default and comments, to begin with.
+    Default,
+    /// Print what a configuration may hold as JSON Schema, for editors.
+    Schema,
 }
 
 /// Runs the command line of this process.
@@ -233,9 +240,11 @@ pub fn run() -> ExitCode {
             pages::man_to(&folder).with_context(|| format!("writing to {}", folder.display())),
         ),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
+        Command::Config(ConfigCommand::Default) => say(config::DEFAULT),
+        Command::Config(ConfigCommand::Schema) => say(&format!("{:#}\n", config::schema())),
         Command::Config(ConfigCommand::Show { file }) => match config::redacted(&file) {
             Ok(text) => say(&text),
-            Err(why) => refuse(&format!("{}: {why}", file.display())),
+            Err(faults) => refuse(&faults),
         },
         Command::Board(command) => show_board(command),
         Command::Leds(LedsCommand::Test { config: file }) => match config::load(&file) {
@@ -266,7 +275,7 @@ pub fn run() -> ExitCode {
             };
             let level = arguments.log.as_deref().unwrap_or(checked.log.level);
             match telemetry::init(format, level) {
-                Ok(dial) => outcome(in_runtime(crate::run::run(checked, json, look, dial))),
+                Ok(dial) => outcome(in_runtime(crate::run::run(checked, file, json, look, dial))),
                 Err(error) => refuse(&error),
             }
         }
@@ -294,8 +303,11 @@ fn open_door(socket: &Path, length: Duration) -> anyhow::Result<()> {
 }
 
 fn check(file: &Path) -> ExitCode {
-    match config::load(file) {
-        Ok(_) => {
+    match config::check(file) {
+        Ok(missing) => {
+            if let Some(missing) = missing {
+                eprintln!("{missing}");
+            }
             eprintln!("{}: no mistakes", file.display());
             ExitCode::SUCCESS
         }

@@ -72,7 +72,10 @@ async fn fill(bundle: &mut Bundle, arguments: &Arguments) -> Result<()> {
     let version = concat!("doorstation ", env!("CARGO_PKG_VERSION"), "\n");
     bundle.add("version.txt", version.as_bytes())?;
     let shown = config::redacted(&arguments.config);
-    let shown = shown.unwrap_or_else(|why| format!("# {}: {why}\n", arguments.config.display()));
+    let shown = shown.unwrap_or_else(|faults| {
+        let faults = faults.to_string();
+        faults.lines().map(|line| format!("# {line}\n")).collect()
+    });
     bundle.add("doorstation.toml", shown.as_bytes())?;
 
     let program = std::env::current_exe().context("where this program is")?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Faults, nearest};
 use super::raw::{At, Table, meant, short, with_document};
+use super::sources::Sources;
 use super::{people, text_of};
 use crate::board::{
     Active, Board, Button, Gpio, Header, Input, Lamp, Light, Output, Pull, SENSORS, Shows, Wiring,
@@ -87,10 +88,11 @@ pub fn source(board: &str) -> Result<String, Faults> {
 /// Every mistake in it.
 pub fn parse(name: &str, path: &Path, text: &str) -> Result<BoardFile, Faults> {
     let mut faults = Vec::new();
-    let read = with_document(text, &mut faults, |file| document(file, name));
+    let sources = Sources::one(path, text);
+    let read = with_document(&sources, &mut faults, |file| document(file, name));
     match read {
         Some(read) if faults.is_empty() => Ok(read),
-        Some(_) | None => Err(Faults::new(path, text, faults)),
+        Some(_) | None => Err(Faults::new(&sources, faults)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::board::{Board, Gpio};
 use crate::call::{AccountId, Address, DoorSettings, RingStep, Wish};
@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub const HOME: &str = "home";
 
 /// A whole configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The station itself.
     pub station: Station,
@@ -48,7 +48,7 @@ pub struct Station {
 }
 
 /// `[call]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Whom the bell rings, step by step; at least one step with at least one of
     /// them.
@@ -64,7 +64,7 @@ pub struct Call {
 }
 
 /// `[[account]]`: a login at a Kandy Link service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its name in ring plans and logs.
     pub id: AccountId,
@@ -88,7 +88,7 @@ pub struct Account {
 }
 
 /// `[gateway]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -107,7 +107,7 @@ pub struct Gateway {
 }
 
 /// `[door]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {
     /// The relay guardian's socket.
     pub socket: PathBuf,
@@ -132,11 +132,13 @@ pub enum Tls {
         certificate: PathBuf,
         /// Its key, PEM, private to us.
         key: PathBuf,
+        /// When the two were last written: a certificate that is renewed is a change.
+        written: [Option<SystemTime>; 2],
     },
 }
 
 /// `[[gateway.user]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// `alice@home.local`.
     pub address: Address,
@@ -149,7 +151,7 @@ pub struct User {
 }
 
 /// A password that is known, or one that can only be verified.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
     /// As it is, from a file.
     Plain(Secret),

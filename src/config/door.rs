@@ -63,7 +63,7 @@ fn parties(table: &mut Table<'_, '_>, servers: &[Server]) -> Option<Vec<crate::c
 
 /// `code_file` or `credential`. What is wrong with a code is told without the code.
 fn code(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Code> {
-    if let Some(written) = table.text("code") {
+    if let Some(written) = table.refused("code") {
         let what = "does not stand in this file: write it to a file of mode 0600";
         let help = "name that file with 'code_file'";
         table.note_with(&written, what, Some(help.into()));

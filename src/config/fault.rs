@@ -4,11 +4,15 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::sources::Sources;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where in the file, in bytes; `None` means the file as a whole.
+    /// Where in the texts, in bytes; `None` means the file as a whole.
     pub(super) span: Option<Range<usize>>,
+    /// In which file: the configuration's own, or one of `conf.d`.
+    pub file: PathBuf,
     /// The dotted name of the key, `gateway.listen`; empty for the file.
     pub key: String,
     /// What is wrong, as the end of a sentence that begins with the key.
@@ -19,93 +23,104 @@ pub struct Fault {
     pub line: usize,
     /// Column in characters, from 1; 0 for the file as a whole.
     pub column: usize,
+    /// The station's first start cures it: before that it is no mistake.
+    pub until_started: bool,
 }
 
 impl Fault {
     pub(super) fn new(span: Option<Range<usize>>, key: String, what: String) -> Self {
         Self {
             span,
+            file: PathBuf::new(),
             key,
             what,
             help: None,
             line: 0,
             column: 0,
+            until_started: false,
+        }
+    }
+
+    /// The file at `path` cannot be used at all.
+    pub(super) fn of_file(path: &Path, what: String) -> Self {
+        Self {
+            file: path.to_owned(),
+            ..Self::new(None, String::new(), what)
         }
     }
 }
 
-/// Every mistake in one file, in the order of its lines.
+/// Every mistake in a configuration, in the order of its files and lines.
 ///
 /// `Display` prints one a line, as compilers do:
 /// `doorstation.toml:7:1: call.rng: unknown key; did you mean 'ring'?`
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Faults {
-    path: PathBuf,
-    faults: Vec<Fault>,
-}
+pub struct Faults(Vec<Fault>);
 
 impl Faults {
     /// The file cannot be used at all.
     pub(super) fn whole_file(path: &Path, what: String) -> Self {
-        Self {
-            path: path.to_owned(),
-            faults: vec![Fault::new(None, String::new(), what)],
-        }
+        Self(vec![Fault::of_file(path, what)])
     }
 
-    /// Finds the lines of `faults` in `text` and sorts by them.
-    pub(super) fn new(path: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
+    /// Faults of files that cannot be used at all.
+    pub(super) fn of_files(faults: Vec<Fault>) -> Self {
+        Self(faults)
+    }
+
+    /// Finds the lines of `faults` in `sources` and sorts by them.
+    pub(super) fn new(sources: &Sources, mut faults: Vec<Fault>) -> Self {
         for fault in &mut faults {
-            if let Some(span) = &fault.span {
-                (fault.line, fault.column) = place(text, span.start);
-            }
+            (fault.file, fault.line, fault.column) = match &fault.span {
+                Some(span) => {
+                    let (path, line, column) = sources.place(span.start);
+                    (path.to_owned(), line, column)
+                }
+                None => (sources.main().to_owned(), 0, 0),
+            };
         }
-        faults.sort_by_key(|fault| (fault.line, fault.column));
-        Self {
-            path: path.to_owned(),
-            faults,
-        }
+        faults.sort_by_key(|fault| fault.span.as_ref().map(|span| span.start));
+        Self(faults)
     }
 
     /// The mistakes; at least one.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter()
+        self.0.iter()
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.faults.len()
+        self.0.len()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, " {}:", self.key)?;
+        }
+        write!(f, " {}", self.what)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, fault) in self.faults.iter().enumerate() {
+        for (n, fault) in self.0.iter().enumerate() {
             if n > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:", self.path.display())?;
-            if fault.line > 0 {
-                write!(f, "{}:{}:", fault.line, fault.column)?;
-            }
-            if !fault.key.is_empty() {
-                write!(f, " {}:", fault.key)?;
-            }
-            write!(f, " {}", fault.what)?;
-            if let Some(help) = &fault.help {
-                write!(f, "; {help}")?;
-            }
+            write!(f, "{fault}")?;
         }
         Ok(())
     }
-}
-
-/// Line and column, from 1, of a place in bytes.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (line, before[start..].chars().count() + 1)
 }
 
 /// The one of `known` that `written` was probably meant to be.
@@ -127,14 +142,6 @@ pub(super) fn nearest<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_count_from_one_in_characters() {
-        let text = "a = 1\nname = \"Tür\" x";
-        assert_eq!(place(text, 0), (1, 1));
-        assert_eq!(place(text, text.find('x').unwrap()), (2, 14));
-        assert_eq!(place(text, 10_000), (2, 15));
-    }
 
     #[test]
     fn the_nearest_word_is_named_only_if_it_is_near() {

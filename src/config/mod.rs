@@ -1,6 +1,7 @@
-//! The configuration: one TOML file, read once, before any port or device opens.
+//! The configuration: a TOML file, and pieces of one in `conf.d` beside it, read before
+//! any port or device opens.
 //!
-//! * `raw` is the file as written: tables, keys and values with their places.
+//! * `sources` are the files, laid one over the other; `raw` is the file as written: tables, keys and values with their places.
 //! * [`board`] reads board files in the same way.
 //! * [`checked`] is the file as used: names, durations and secrets that cannot be
 //!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
@@ -18,8 +19,10 @@ mod raw;
 mod read;
 mod redact;
 mod ring;
+mod schema;
 mod secrets;
 mod servers;
+mod sources;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,9 +34,27 @@ use crate::secret::Secret;
 pub use checked::Checked;
 pub use fault::{Fault, Faults};
 pub use redact::redacted;
+pub use schema::schema;
+use sources::Sources;
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/doorstation/doorstation.toml";
+
+/// A configuration with every key there is, and its comments: what a package installs.
+/// A line that begins with `#` and no blank is a setting that is switched off.
+pub const DEFAULT: &str = include_str!("../../package/doorstation.toml");
+
+/// [`DEFAULT`] with every setting switched on.
+pub fn all_switched_on() -> String {
+    let on = |line: &'static str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c == '[' || c.is_lowercase()) => setting,
+        _ => line,
+    };
+    DEFAULT
+        .lines()
+        .map(on)
+        .fold(String::new(), |all, line| all + line + "\n")
+}
 
 /// Who this machine is.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -41,10 +62,11 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// Larger files are refused: the largest sensible one has a few kB.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Reads and checks the file at `path`, and the secrets that it names.
+/// Reads and checks the file at `path`, the pieces in `conf.d` beside it, and the secrets
+/// that they name.
 ///
 /// # Errors
-/// Every mistake in it, with its line.
+/// Every mistake in them, with its file and line.
 pub fn load(path: &Path) -> Result<Checked, Faults> {
     let directory = |name| std::env::var_os(name).map(PathBuf::from);
     read_from(
@@ -52,6 +74,19 @@ pub fn load(path: &Path) -> Result<Checked, Faults> {
         directory("CREDENTIALS_DIRECTORY"),
         directory("RUNTIME_DIRECTORY"),
     )
+}
+
+/// Like [`load`], for a station that may not have started yet: what its first start
+/// makes may be missing, and is told.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(path: &Path) -> Result<Option<Faults>, Faults> {
+    match load(path) {
+        Ok(_) => Ok(None),
+        Err(faults) if faults.iter().all(|fault| fault.until_started) => Ok(Some(faults)),
+        Err(faults) => Err(faults),
+    }
 }
 
 /// Like [`load`], with the directory of systemd's credentials given, and none for the
@@ -68,15 +103,14 @@ fn read_from(
     credentials: Option<PathBuf>,
     runtime: Option<PathBuf>,
 ) -> Result<Checked, Faults> {
-    let text = text_of(path, "board/example.toml shows one")
-        .map_err(|what| Faults::whole_file(path, what))?;
+    let sources = Sources::read(path, "`doorstation config default` prints one")?;
     let surroundings = Surroundings {
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials,
         runtime,
         machine: text_of(Path::new(MACHINE_ID), "").ok().map(Secret::new),
     };
-    check(&text, &surroundings).map_err(|faults| Faults::new(path, &text, faults))
+    checked(&sources, &surroundings).map_err(|faults| Faults::new(&sources, faults))
 }
 
 /// What the file's relative names stand on.
@@ -109,9 +143,9 @@ impl Surroundings {
     }
 }
 
-fn check(text: &str, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
+fn checked(sources: &Sources, surroundings: &Surroundings) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
-    let checked = raw::with_document(text, &mut faults, |document| {
+    let checked = raw::with_document(sources, &mut faults, |document| {
         read::document(document, surroundings)
     });
     match checked {

@@ -302,8 +302,9 @@ fn looks(table: &mut Table<'_, '_>) -> Looks {
             continue;
         }
         let mut table = signs.table(sign.word());
+        let pattern = pattern(&mut table, sign);
         if table.is_there() {
-            looks.changed.insert(sign.word(), pattern(&mut table, sign));
+            looks.changed.insert(sign.word(), pattern);
             last = Some(table);
         }
     }

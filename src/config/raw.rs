@@ -13,9 +13,36 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, nearest};
+use super::sources::Sources;
 
-/// Mistakes are noted by several tables at once, on one thread.
-type Notes<'f> = RefCell<&'f mut Vec<Fault>>;
+/// What several tables note at once, on one thread.
+struct Notes<'f> {
+    faults: RefCell<&'f mut Vec<Fault>>,
+    asked: RefCell<Vec<Asked>>,
+}
+
+/// A key that the reader asked for.
+pub(super) struct Asked {
+    /// With the tables above it: `gateway.user[0].name`.
+    pub(super) key: String,
+    pub(super) kind: Kind,
+}
+
+/// What the reader takes for a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    Boolean,
+    /// A whole number, and what it is a multiple of.
+    Number(RangeInclusive<u32>, u32),
+    /// One of these words.
+    Words(Vec<&'static str>),
+    Texts,
+    Table,
+    Tables,
+    /// Nothing: it is asked for to say why it must not be there.
+    Nothing,
+}
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -35,32 +62,43 @@ impl<T> At<T> {
     }
 }
 
-/// Parses `text` and lets `read` take what it wants; mistakes go to `faults`.
-/// Where the text is no TOML, nothing is read: what follows from half a file would
-/// only hide what is wrong with it.
+/// Parses the texts and lets `read` take what it wants; mistakes go to `faults`. Where
+/// they are no TOML, nothing is read.
 pub(super) fn with_document<T>(
-    text: &str,
+    sources: &Sources,
     faults: &mut Vec<Fault>,
     read: impl FnOnce(&mut Table<'_, '_>) -> T,
 ) -> Option<T> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let broken = !errors.is_empty();
-    for error in errors {
-        let what = format!("is not TOML: {}", error.message());
-        let span = error.span().or(Some(0..0));
-        faults.push(Fault::new(span, "the file".to_owned(), what));
-    }
-    if broken {
-        return None;
-    }
-    let notes = RefCell::new(faults);
-    Some(read(&mut Table {
-        table: Some(document.get_ref()),
+    noted(sources, faults, read).map(|(read, _)| read)
+}
+
+/// Every key that `read` asks for, as far as the texts lead it to one.
+pub(super) fn asked<T>(
+    sources: &Sources,
+    read: impl FnOnce(&mut Table<'_, '_>) -> T,
+) -> Vec<Asked> {
+    let noted = noted(sources, &mut Vec::new(), read);
+    noted.map_or_else(Vec::new, |(_, asked)| asked)
+}
+
+fn noted<T>(
+    sources: &Sources,
+    faults: &mut Vec<Fault>,
+    read: impl FnOnce(&mut Table<'_, '_>) -> T,
+) -> Option<(T, Vec<Asked>)> {
+    let document = sources.document(faults)?;
+    let notes = Notes {
+        faults: RefCell::new(faults),
+        asked: RefCell::default(),
+    };
+    let read = read(&mut Table {
+        table: Some(&document),
         span: None,
         path: String::new(),
         asked: Vec::new(),
         notes: &notes,
-    }))
+    });
+    Some((read, notes.asked.into_inner()))
 }
 
 /// One table of the file; a table that is not there is an empty one.
@@ -86,14 +124,12 @@ impl<'t, 'f> Table<'t, 'f> {
 
     /// A text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<At<String>> {
-        self.typed(key, "a text in quotes", |value| {
-            value.as_str().map(str::to_owned)
-        })
+        self.text_of(key, Kind::Text)
     }
 
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &'static str) -> Option<At<bool>> {
-        self.typed(key, "true or false", DeValue::as_bool)
+        self.typed(key, Kind::Boolean, "true or false", DeValue::as_bool)
     }
 
     /// A whole number within `range`, of `unit`.
@@ -103,8 +139,33 @@ impl<'t, 'f> Table<'t, 'f> {
         range: RangeInclusive<u32>,
         unit: &str,
     ) -> Option<At<u32>> {
+        self.number_of(key, range, 1, unit)
+    }
+
+    /// An even whole number within `range`, of `unit`.
+    pub(super) fn even_number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        unit: &str,
+    ) -> Option<At<u32>> {
+        let number = self.number_of(key, range, 2, unit)?;
+        if number.value % 2 == 1 {
+            self.note(&number, format!("must be even, is {}", number.value));
+        }
+        Some(number)
+    }
+
+    fn number_of(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        step: u32,
+        unit: &str,
+    ) -> Option<At<u32>> {
         let (least, most) = (*range.start(), *range.end());
-        let number = self.typed(key, "a whole number", |value| {
+        let kind = Kind::Number(range.clone(), step);
+        let number = self.typed(key, kind, "a whole number", |value| {
             let integer = value.as_integer()?;
             i128::from_str_radix(integer.as_str(), integer.radix()).ok()
         })?;
@@ -124,11 +185,11 @@ impl<'t, 'f> Table<'t, 'f> {
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Option<At<T>> {
-        let written = self.text(key)?;
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let written = self.text_of(key, Kind::Words(known.clone()))?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written.value) {
             return Some(written.map(|_| *meaning));
         }
-        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let what = format!(
             "'{}' is not one of {}",
             short(&written.value),
@@ -140,7 +201,7 @@ impl<'t, 'f> Table<'t, 'f> {
 
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
-        let list = self.take(key)?;
+        let list = self.take(key, Kind::Texts)?;
         let Some(items) = list.value.as_array() else {
             self.note(&list, wrong_type(list.value, "a list of texts"));
             return None;
@@ -162,7 +223,7 @@ impl<'t, 'f> Table<'t, 'f> {
 
     /// A table within this one.
     pub(super) fn table(&mut self, key: &'static str) -> Table<'t, 'f> {
-        let found = self.take(key);
+        let found = self.take(key, Kind::Table);
         let table = found.as_ref().and_then(|at| {
             let table = at.value.as_table();
             if table.is_none() {
@@ -176,7 +237,7 @@ impl<'t, 'f> Table<'t, 'f> {
 
     /// A list of tables within this one.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'t, 'f>> {
-        let Some(list) = self.take(key) else {
+        let Some(list) = self.take(key, Kind::Tables) else {
             return Vec::new();
         };
         let expected = format!("a list of tables, [[{}]]", list.key);
@@ -200,6 +261,11 @@ impl<'t, 'f> Table<'t, 'f> {
             }
         }
         tables
+    }
+
+    /// The place of a key that must not be here, if it is.
+    pub(super) fn refused(&mut self, key: &'static str) -> Option<At<()>> {
+        self.take(key, Kind::Nothing).map(|at| at.map(|_| ()))
     }
 
     /// Reports a key that must be there and is not, at the table's own place.
@@ -229,9 +295,16 @@ impl<'t, 'f> Table<'t, 'f> {
         self.push(Some(at.span.clone()), at.key.clone(), what.into(), help);
     }
 
+    /// Reports what the station's first start cures.
+    pub(super) fn note_until_started<T>(&self, at: &At<T>, what: impl Into<String>) {
+        let mut fault = Fault::new(Some(at.span.clone()), at.key.clone(), what.into());
+        fault.until_started = true;
+        self.notes.faults.borrow_mut().push(fault);
+    }
+
     /// How many mistakes were noted so far, in the whole file.
     pub(super) fn noted(&self) -> usize {
-        self.notes.borrow().len()
+        self.notes.faults.borrow().len()
     }
 
     /// Reports every key that nobody asked for.
@@ -248,13 +321,20 @@ impl<'t, 'f> Table<'t, 'f> {
         }
     }
 
+    fn text_of(&mut self, key: &'static str, kind: Kind) -> Option<At<String>> {
+        self.typed(key, kind, "a text in quotes", |value| {
+            value.as_str().map(str::to_owned)
+        })
+    }
+
     fn typed<T>(
         &mut self,
         key: &'static str,
+        kind: Kind,
         expected: &str,
         convert: impl FnOnce(&DeValue<'t>) -> Option<T>,
     ) -> Option<At<T>> {
-        let at = self.take(key)?;
+        let at = self.take(key, kind)?;
         match convert(at.value) {
             Some(value) => Some(at.map(|_| value)),
             None => {
@@ -264,8 +344,12 @@ impl<'t, 'f> Table<'t, 'f> {
         }
     }
 
-    fn take(&mut self, key: &'static str) -> Option<At<&'t DeValue<'t>>> {
+    fn take(&mut self, key: &'static str, kind: Kind) -> Option<At<&'t DeValue<'t>>> {
         self.asked.push(key);
+        self.notes.asked.borrow_mut().push(Asked {
+            key: self.name(key),
+            kind,
+        });
         let value: &'t Spanned<DeValue<'t>> = self.table?.get(key)?;
         Some(At {
             value: value.get_ref(),
@@ -299,7 +383,7 @@ impl<'t, 'f> Table<'t, 'f> {
     fn push(&self, span: Option<Range<usize>>, key: String, what: String, help: Option<String>) {
         let mut fault = Fault::new(span, key, what);
         fault.help = help;
-        self.notes.borrow_mut().push(fault);
+        self.notes.faults.borrow_mut().push(fault);
     }
 }
 

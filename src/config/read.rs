@@ -227,11 +227,6 @@ fn even(
     range: std::ops::RangeInclusive<u32>,
     default: u32,
 ) -> u32 {
-    let Some(pixels) = table.number(key, range, " pixels") else {
-        return default;
-    };
-    if pixels.value % 2 == 1 {
-        table.note(&pixels, format!("must be even, is {}", pixels.value));
-    }
-    pixels.value
+    let pixels = table.even_number(key, range, " pixels");
+    pixels.map_or(default, |at| at.value)
 }

@@ -10,6 +10,15 @@ use crate::secret::Secret;
 /// The longest secret that is read.
 const LONGEST: u64 = 4096;
 
+/// The password of the first login, which `systemd/first-login` makes.
+const MADE_AT_FIRST_START: &str = "/var/lib/doorstation/indoor.password";
+
+/// Whether the secret in the file at `path` is not there yet, and the station's first
+/// start makes it.
+pub(super) fn is_still_to_be_made(path: &Path) -> bool {
+    path == Path::new(MADE_AT_FIRST_START) && matches!(path.try_exists(), Ok(false))
+}
+
 /// The secret in the file at `path`, which only we (or root) may own and nobody
 /// else may read. To root it may be anybody's: root looks at the configuration of a
 /// service with a user of its own. One line end behind it is cut off.

@@ -118,18 +118,23 @@ fn tls(table: &mut Table<'_, '_>, listen: Option<&At<SocketAddr>>, around: &Surr
             table.note_with(plain, what, Some(help.into()));
         }
     }
-    for file in certificate.iter().chain(&key) {
-        if let Err(error) = std::fs::File::open(&file.value) {
-            table.note(
-                file,
-                format!("'{}' cannot be read: {error}", file.value.display()),
-            );
+    let written = [&certificate, &key].map(|file| {
+        let file = file.as_ref()?;
+        let opened = std::fs::File::open(&file.value);
+        match opened.and_then(|opened| opened.metadata()?.modified()) {
+            Ok(written) => Some(written),
+            Err(error) => {
+                let what = format!("'{}' cannot be read: {error}", file.value.display());
+                table.note(file, what);
+                None
+            }
         }
-    }
+    });
     match (certificate, key) {
         (Some(certificate), Some(key)) => Tls::Files {
             certificate: certificate.value,
             key: key.value,
+            written,
         },
         (Some(lonely), None) => {
             table.note(&lonely, "needs 'key_file' beside it");
@@ -227,13 +232,21 @@ fn user_password(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Pas
 fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Option<Secret> {
     let file = path(table, "password_file", around);
     let credential = table.text("credential");
-    if let Some(written) = table.text("password") {
+    if let Some(written) = table.refused("password") {
         let what = "does not stand in this file: write it to a file of mode 0600";
         let help = "name that file with 'password_file'";
         table.note_with(&written, what, Some(help.into()));
         return None;
     }
     match (file, credential) {
+        (Some(file), None) if !other && secrets::is_still_to_be_made(&file.value) => {
+            let what = format!(
+                "'{}' is not there yet: the service makes it at its first start",
+                file.value.display()
+            );
+            table.note_until_started(&file, what);
+            None
+        }
         (Some(file), None) if !other => noted(table, &file, secrets::from_file(&file.value)),
         (None, Some(credential)) if !other => {
             if !people::is_name(&credential.value) {

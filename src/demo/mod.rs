@@ -17,7 +17,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, HomeAccount, Introduction, MediaPlan, Operations, Plan};
+use crate::app::{self, HomeAccount, Introduction, MediaPlan, Memory, Notice, Operations, Plan};
 use crate::call::{self, AccountId, Address, DoorSettings, RingStep, Target, View};
 use crate::door::sim as relay;
 use crate::gateway::{self, Password, Tls};
@@ -87,6 +87,7 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         None => Some(start_card(&options, &state)?),
     };
     let view = watch::Sender::new(View::default());
+    app::tell_systemd(&view, watch::channel(Notice::default()).1, &tasks);
     let (report, writer) = match options.json {
         true => Report::start(Json, std::io::stdout(), &tasks),
         false => Report::start(
@@ -131,6 +132,7 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
             state_dir: Some(state),
             dial,
         },
+        memory: Memory::new(),
     };
     let result = app::run(plan, stop).await;
     tasks.stop().await;

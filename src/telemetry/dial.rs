@@ -65,6 +65,14 @@ impl Dial {
         Ok(())
     }
 
+    /// Back to what the log began with, at once: whoever was to do it later is gone.
+    pub fn set_back(&self) {
+        let turn = *self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn > 0 {
+            self.take_back(turn);
+        }
+    }
+
     /// Back to what the log began with, unless the dial was turned again.
     fn take_back(&self, turn: u64) {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);

@@ -63,4 +63,12 @@ kinds! {
     RELAY_BACK = "edec70d973d84efab4a5eff779ab2ddd";
     /// The relay is locked after tampering.
     RELAY_LOCKED = "9577693f3809463ea72985b57b6e45f0";
+    /// Another configuration is taken over.
+    RELOADED = "b7389c2d63d04f9a88392c092f12308b";
+    /// Another configuration waits for the end of a call.
+    RELOAD_DEFERRED = "cda4444ddd50460ab50f7f54a097295d";
+    /// Another configuration has mistakes, or does not start.
+    RELOAD_REFUSED = "cecfbb1605d24cc29b25884a90686055";
+    /// A part of another configuration needs a restart.
+    RELOAD_INCOMPLETE = "d3963bc618694acdae8d0f3a8b4f769d";
 }

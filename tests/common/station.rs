@@ -186,11 +186,14 @@ impl Station {
         Self::run_with(file, systemd.map(|socket| ("NOTIFY_SOCKET", socket)))
     }
 
-    /// The same, with a variable in its environment.
-    pub(crate) fn run_with(file: &Path, variable: Option<(&str, &Path)>) -> Result<Self> {
+    /// The same, with variables in its environment.
+    pub(crate) fn run_with<'v>(
+        file: &Path,
+        variables: impl IntoIterator<Item = (&'v str, &'v Path)>,
+    ) -> Result<Self> {
         let mut command = Command::new(built_binary());
         command.env_remove("NOTIFY_SOCKET");
-        command.envs(variable);
+        command.envs(variables);
         command
             .args(["run", "--json", "--config"])
             .arg(file)

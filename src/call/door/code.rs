@@ -10,6 +10,14 @@ use crate::call::{CallId, Digit, LegId};
 #[derive(Clone)]
 pub struct Code(Box<[Digit]>);
 
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
+impl Eq for Code {}
+
 impl Code {
     /// The fewest keys: with the limits on guessing four hold for a week or two.
     pub const SHORTEST: usize = 4;

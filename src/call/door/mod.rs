@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const WAITING: usize = 8;
 
 /// The door, if the station has one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoorSettings {
     /// How long the relay is on.
     pub pulse: Duration,
