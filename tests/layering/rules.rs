@@ -207,6 +207,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "control",
+            // It lets the relay click when it is asked to.
+            "door::operator",
             "gateway",
             "ice",
             "media",
@@ -245,6 +247,10 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("webrtc", &["media::rtc"]),
     ("rtc", &["media::rtc"]),
+    // The doctor asks the servers, and no session.
+    ("rtc_turn", &["doctor::ice"]),
+    ("rtc_shared", &["doctor::ice"]),
+    ("sansio", &["doctor::ice"]),
     ("gstreamer", &["media::gst"]),
     ("gstreamer_app", &["media::gst"]),
     ("gstreamer_video", &["media::gst"]),
