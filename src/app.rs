@@ -126,6 +126,7 @@ pub fn door_name(name: &str) -> Parameter {
 pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
+    let dial = plan.operations.dial.clone();
     let folder = plan.operations.state_dir.as_deref();
     let album = folder.filter(|_| plan.gateway.is_some());
     let album = album.and_then(|folder| visitors::album(folder, plan.visitors));
@@ -201,6 +202,7 @@ pub async fn run(mut plan: Plan, stop: CancellationToken) -> anyhow::Result<()> 
     }
 
     let report_tasks = Tasks::new();
+    dial.tell_floods(&report_tasks);
     let ready = (plan.ready)(address);
     let ledger = Ledger::default();
     let (listener, news) = telling(ledger.clone());

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 mod dial;
+mod flood;
 pub mod kind;
 
 pub use dial::Dial;
@@ -84,6 +85,8 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
 /// The filter is wrong, the journal is not there, or there is a log already.
 pub fn init(format: LogFormat, filter: &str) -> Result<Dial, Error> {
     let (filter, dial) = Dial::new(filter)?;
+    // Above the filter: what does not pass there costs no bucket.
+    let filter = filter.and_then(dial.flood());
     let registry = tracing_subscriber::registry();
     match format {
         LogFormat::Journal => {

@@ -63,4 +63,6 @@ kinds! {
     RELAY_BACK = "edec70d973d84efab4a5eff779ab2ddd";
     /// The relay is locked after tampering.
     RELAY_LOCKED = "9577693f3809463ea72985b57b6e45f0";
+    /// One thing was told more often than the log takes.
+    LOG_FLOOD = "5ed0a4cbf0b14cf58aa1a1d1f2c8a6d3";
 }

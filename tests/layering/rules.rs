@@ -103,8 +103,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "metrics",
         &["call", "clock", "ledger", "report", "tasks", "usage"],
     ),
-    // The level goes back by itself.
-    ("telemetry", &["tasks"]),
+    // The level goes back by itself; what floods the log is counted by the minute.
+    ("telemetry", &["clock", "tasks"]),
     // Whoever tells what a person may have to act on names its kind.
     ("story", &["call", "telemetry::kind"]),
     (
@@ -238,7 +238,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("main", &["cli"]),
     // The relay guardian's command.
-    ("bin", &["door", "telemetry"]),
+    ("bin", &["door", "tasks", "telemetry"]),
     // The crate's front page names everything.
     ("", &[]),
 ];
