@@ -201,7 +201,7 @@ async fn a_picture_that_shows_nobody_is_told_with_what_to_look_at() -> Result<()
     let (folder, file) = configured("", PASSWORD)?;
     let video = folder.path().join("picture.webm");
     // Smaller, and larger again: all edges are smeared over some thirty pixels.
-    let blurred = "videotestsrc num-buffers=30 pattern=ball ! video/x-raw,width=640,height=360 \
+    let blurred = "videotestsrc num-buffers=30 ! video/x-raw,width=640,height=360 \
                    ! videoscale ! video/x-raw,width=20,height=12 ! videoscale";
     for (source, word, remedy) in [
         (

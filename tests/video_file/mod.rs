@@ -1,5 +1,7 @@
 //! A small video file, for cameras that play one.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::path::Path;
 use std::time::Duration;
 
