@@ -207,7 +207,7 @@ impl Station {
             .as_ref()
             .and_then(|account| self.accounts.get(account));
         let Some(adapter) = adapter else {
-            return error!(%leg, "no account carries this leg; the order is lost");
+            return error!(call_id = leg.call(), %leg, "no account carries this leg; the order is lost");
         };
         if let Err(refused) = adapter.try_send((leg, order)) {
             error!(account = ?account, %refused, "the account does not take orders");

@@ -61,7 +61,11 @@ impl Tasks {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let span = tracing::debug_span!("task", name);
+        let mut span = tracing::debug_span!("task", name);
+        if span.is_disabled() {
+            // What it says is still said in the call that it was started for.
+            span = tracing::Span::current();
+        }
         tokio::spawn(self.tracker.track_future(future).instrument(span));
     }
 

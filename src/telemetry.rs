@@ -284,6 +284,28 @@ pub(crate) mod tests {
         assert_eq!(line["level"], "INFO");
     }
 
+    /// `journalctl CALL_ID=` finds lines of media, wherever they are told.
+    #[tokio::test]
+    async fn what_a_call_started_is_told_with_the_call_s_id() {
+        use tracing::Instrument as _;
+        let out = Shared::default();
+        let writer = out.clone();
+        let log = json(filter_of("info").unwrap(), move || writer.clone());
+        let _guard = tracing::subscriber::set_default(log);
+        let tasks = crate::tasks::Tasks::new();
+        let leg = LegId::incoming("c1");
+        async {
+            tasks.spawn_draining("inner", async {
+                tracing::warn!("the picture does not follow");
+            });
+        }
+        .instrument(tracing::error_span!("call", call_id = leg.call(), %leg))
+        .await;
+        tasks.stop().await;
+        let line: serde_json::Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!(line["span"]["call_id"], "c1", "{line}");
+    }
+
     #[test]
     fn the_kind_of_a_message_is_for_programs() {
         let tell = || {

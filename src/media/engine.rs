@@ -126,13 +126,13 @@ impl Engine {
             self.legs.insert(leg.clone(), handle);
         }
         let Some(handle) = self.legs.get(&leg) else {
-            tracing::debug!(%leg, "an order for a leg without media is ignored");
+            tracing::debug!(call_id = leg.call(), %leg, "an order for a leg without media is ignored");
             return;
         };
         if handle.orders.try_send(order).is_err() {
             // Only a leg that hangs has a full queue: better no leg than a leg
             // that missed an order.
-            tracing::warn!(%leg, "the media of a leg do not follow: they are closed");
+            tracing::warn!(call_id = leg.call(), %leg, "the media of a leg do not follow: they are closed");
             handle.close.cancel();
         }
     }
@@ -142,7 +142,8 @@ impl Engine {
         let (notices_tx, notices) = mpsc::channel(NOTICES);
         // A child of the process's: stopping it closes the legs properly.
         let close = self.context.tasks.cancelled().child_token();
-        let span = tracing::debug_span!("leg", leg = %id);
+        // At every level: it is what `journalctl CALL_ID=` finds lines of media by.
+        let span = tracing::error_span!("call", call_id = id.call(), leg = %id);
         let task = LegTask {
             leg: Leg::new(Arc::clone(&self.context), notices_tx),
             id,
