@@ -16,7 +16,7 @@ use crate::call::{
     SignalOrder, Timer, View,
 };
 use crate::media::{self, Tone};
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 use crate::{clock, panel, signalling, story};
 
 /// Inputs that may wait. A call makes some ten; the rest is room for a storm of
@@ -98,10 +98,16 @@ impl Station {
     pub async fn run(mut self, tasks: Tasks) {
         let cancelled = tasks.cancelled().clone();
         let mut legs = Legs::default();
+        let pulse = tasks.pulse("station-inputs");
+        let mut tick = tokio::time::interval(BEAT);
         loop {
             let input = tokio::select! {
                 biased;
                 () = cancelled.cancelled() => break,
+                _ = tick.tick() => {
+                    pulse.beat();
+                    continue;
+                }
                 input = self.inbox.recv() => input,
                 input = due(self.calls.deadline()) => Some(input),
                 // The last: however many ask, the station works.

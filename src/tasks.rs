@@ -4,12 +4,16 @@
 //! one [`CancellationToken`]. The `supervisor` owns the tracker and waits for it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::pulse::{Pulse, Pulses};
+
+/// How often a loop beats that waits for whatever comes.
+pub const BEAT: Duration = Duration::from_secs(1);
 
 /// A cloneable right to spawn tasks that the supervisor waits for.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,7 @@ use super::feed::{Pictures, Voices};
 pub use super::rtc::Settings;
 use super::rtc::{Context, Leg, Notice};
 use crate::call::{Figures, Input, LegId, Media, MediaOrder};
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 
 /// Orders that wait for one leg. The core has a handful under way at most, as it
 /// waits for the answer to each description; `Close` does not wait here.
@@ -99,7 +99,21 @@ impl Engine {
     /// It never waits for a leg, so that one slow leg cannot hold up another.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let cancelled = self.context.tasks.cancelled().clone();
-        while let Some(Some(order)) = cancelled.run_until_cancelled(orders.recv()).await {
+        let pulse = self.context.tasks.pulse("media-orders");
+        let mut tick = tokio::time::interval(BEAT);
+        loop {
+            let order = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => break,
+                _ = tick.tick() => {
+                    pulse.beat();
+                    continue;
+                }
+                order = orders.recv() => order,
+            };
+            let Some(order) = order else {
+                break;
+            };
             match order {
                 Order::Tone(tone) => self.context.voices.play(tone),
                 Order::Leg(leg, MediaOrder::Close) => self.close(leg).await,
