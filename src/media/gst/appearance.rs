@@ -137,10 +137,7 @@ mod tests {
         let sharp = of(&bars(1));
         let soft = of(&bars(8));
         let blurred = of(&bars(32));
-        assert!(
-            sharp.sharpness > 4.0 * soft.sharpness,
-            "{sharp:?} {soft:?}"
-        );
+        assert!(sharp.sharpness > 4.0 * soft.sharpness, "{sharp:?} {soft:?}");
         assert!(soft.sharpness > 4.0 * blurred.sharpness, "{blurred:?}");
         let faint: Vec<u8> = bars(1).iter().map(|value| value / 2).collect();
         let ratio = of(&faint).sharpness / sharp.sharpness;
