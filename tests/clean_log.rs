@@ -81,10 +81,13 @@ async fn call(station: &mut Station, door: &mut Station) -> Result<String> {
     door.panel("answer").await?;
     let talking = station.wait_state("IN_CALL").await?;
     door.wait_state("IN_CALL").await?;
-    // Media flow before it ends.
-    for side in [&mut *station, &mut *door] {
-        side.wait("a picture that is sent", |event| {
-            event["event"] == "moment" && event["name"] == "answer_to_first_picture_sent"
+    // Media flow before it ends: a door's picture goes out, and nothing comes in.
+    for (side, what) in [
+        (&mut *station, "answer_to_first_picture_sent"),
+        (&mut *door, "answer_to_connected"),
+    ] {
+        side.wait(what, |event| {
+            event["event"] == "moment" && event["name"] == what
         })
         .await?;
     }
