@@ -215,6 +215,7 @@ async fn assemble(
 ) -> anyhow::Result<Supervisor> {
     let mut supervisor = Supervisor::new();
     let (inbox, inputs) = mpsc::channel::<Input>(station::INBOX);
+    let dial = plan.operations.dial.clone();
     let folder = plan.operations.state_dir.as_deref();
     let album = folder.filter(|_| plan.gateway.is_some());
     let album = album.and_then(|folder| visitors::album(folder, plan.visitors));
@@ -290,6 +291,7 @@ async fn assemble(
     }
 
     let report_tasks = Tasks::new();
+    dial.tell_floods(&report_tasks);
     let ready = (plan.ready)(address);
     let ledger = plan.memory.ledger;
     let (listener, news) = telling(ledger.clone());

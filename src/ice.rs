@@ -124,15 +124,20 @@ impl Servers {
     /// The servers with the log-ins to use now. A TURN server without one is left out:
     /// it would let nobody in.
     pub fn current(&self) -> Vec<Server> {
+        let mut servers = self.all();
+        servers.retain(|server| server.login.is_some() || !server.url.starts_with("turn"));
+        servers
+    }
+
+    /// Every server, with the log-in to use now if there is one.
+    pub fn all(&self) -> Vec<Server> {
         let given = self.0.given.borrow();
         let given = given.as_ref().map(|(login, _)| login);
         let with = |server: &Server| Server {
             url: server.url.clone(),
             login: given.or(server.login.as_ref()).cloned(),
         };
-        let usable = |server: &Server| server.login.is_some() || !server.url.starts_with("turn");
-        let servers = self.0.configured.iter().map(with);
-        servers.filter(usable).collect()
+        self.0.configured.iter().map(with).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::call::{
     SignalOrder, Timer, View,
 };
 use crate::media::{self, Tone};
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 use crate::{clock, panel, signalling, story};
 
 /// Inputs that may wait. A call makes some ten; the rest is room for a storm of
@@ -98,10 +98,16 @@ impl Station {
     pub async fn run(mut self, tasks: Tasks) {
         let cancelled = tasks.cancelled().clone();
         let mut legs = Legs::default();
+        let pulse = tasks.pulse("station-inputs");
+        let mut tick = tokio::time::interval(BEAT);
         loop {
             let input = tokio::select! {
                 biased;
                 () = cancelled.cancelled() => break,
+                _ = tick.tick() => {
+                    pulse.beat();
+                    continue;
+                }
                 input = self.inbox.recv() => input,
                 input = due(self.calls.deadline()) => Some(input),
                 // The last: however many ask, the station works.
@@ -207,7 +213,7 @@ impl Station {
             .as_ref()
             .and_then(|account| self.accounts.get(account));
         let Some(adapter) = adapter else {
-            return error!(%leg, "no account carries this leg; the order is lost");
+            return error!(call_id = leg.call(), %leg, "no account carries this leg; the order is lost");
         };
         if let Err(refused) = adapter.try_send((leg, order)) {
             error!(account = ?account, %refused, "the account does not take orders");

@@ -276,6 +276,47 @@ mod tests {
         }
     }
 
+    /// Its future gives way to others, so that the part itself seems to live; its loop
+    /// waits for what never comes, and does not turn.
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_waits_for_ever_starves_the_watchdog() {
+        for stuck in ["station", "signalling", "media", "gateway"] {
+            let mut supervisor = Supervisor::new();
+            for name in ["station", "signalling", "media", "gateway"] {
+                let tasks = Tasks::new();
+                let pulse = tasks.pulse(name);
+                let cancelled = tasks.cancelled().clone();
+                supervisor.start(name, tasks, async move {
+                    let mut turns = 0;
+                    while !cancelled.is_cancelled() {
+                        if name == stuck && turns == 5 {
+                            std::future::pending::<()>().await;
+                        }
+                        tokio::time::sleep(crate::tasks::BEAT).await;
+                        pulse.beat();
+                        turns += 1;
+                    }
+                });
+            }
+            let (feed, mut fed) = mpsc::channel(1000);
+            supervisor.watch(move || {
+                let _ = feed.try_send(());
+            });
+            let since = clock::now();
+            while tokio::time::timeout(LOOK * 3, fed.recv()).await.is_ok() {
+                assert!(clock::now() - since < STUCK * 3, "{stuck} is not missed");
+            }
+            let ten = Duration::from_secs(10);
+            let starved = clock::now() - since;
+            assert!(starved >= STUCK, "{stuck} had no time: {starved:?}");
+            // systemd's own patience is 10 s more.
+            assert!(
+                starved + ten <= Duration::from_secs(40),
+                "{stuck}: {starved:?}"
+            );
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_part_that_hangs_is_left_behind_after_its_grace() {
         let mut supervisor = Supervisor::new();

@@ -4,12 +4,16 @@
 //! one [`CancellationToken`]. The `supervisor` owns the tracker and waits for it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::pulse::{Pulse, Pulses};
+
+/// How often a loop beats that waits for whatever comes.
+pub const BEAT: Duration = Duration::from_secs(1);
 
 /// A cloneable right to spawn tasks that the supervisor waits for.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +65,11 @@ impl Tasks {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let span = tracing::debug_span!("task", name);
+        let mut span = tracing::debug_span!("task", name);
+        if span.is_disabled() {
+            // What it says is still said in the call that it was started for.
+            span = tracing::Span::current();
+        }
         tokio::spawn(self.tracker.track_future(future).instrument(span));
     }
 

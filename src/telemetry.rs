@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 mod dial;
+mod flood;
 pub mod kind;
 
 pub use dial::Dial;
@@ -84,6 +85,8 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
 /// The filter is wrong, the journal is not there, or there is a log already.
 pub fn init(format: LogFormat, filter: &str) -> Result<Dial, Error> {
     let (filter, dial) = Dial::new(filter)?;
+    // Above the filter: what does not pass there costs no bucket.
+    let filter = filter.and_then(dial.flood());
     let registry = tracing_subscriber::registry();
     match format {
         LogFormat::Journal => {
@@ -279,6 +282,28 @@ pub(crate) mod tests {
         assert_eq!(line["call_id"], "c1");
         assert_eq!(line["message"], "the call is over");
         assert_eq!(line["level"], "INFO");
+    }
+
+    /// `journalctl CALL_ID=` finds lines of media, wherever they are told.
+    #[tokio::test]
+    async fn what_a_call_started_is_told_with_the_call_s_id() {
+        use tracing::Instrument as _;
+        let out = Shared::default();
+        let writer = out.clone();
+        let log = json(filter_of("info").unwrap(), move || writer.clone());
+        let _guard = tracing::subscriber::set_default(log);
+        let tasks = crate::tasks::Tasks::new();
+        let leg = LegId::incoming("c1");
+        async {
+            tasks.spawn_draining("inner", async {
+                tracing::warn!("the picture does not follow");
+            });
+        }
+        .instrument(tracing::error_span!("call", call_id = leg.call(), %leg))
+        .await;
+        tasks.stop().await;
+        let line: serde_json::Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!(line["span"]["call_id"], "c1", "{line}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 mod common;
+mod coturn;
+mod video_file;
 
 /// The doctor's findings and its exit code.
 struct Visit {
@@ -47,15 +49,21 @@ impl Visit {
 
     /// The line of `check` is a failure; its words hold `seen`, what to do `remedy`.
     fn fails(&self, check: &str, seen: &str, remedy: &str) -> Result<()> {
+        self.tells("failure", check, seen, remedy)?;
+        ensure!(self.code == 1, "exit code {}", self.code);
+        Ok(())
+    }
+
+    /// The line of `check` is of this grade, with these words in it.
+    fn tells(&self, grade: &str, check: &str, seen: &str, remedy: &str) -> Result<()> {
         let finding = self.of(check)?;
         let says = |field: &str, words: &str| {
             finding[field]
                 .as_str()
                 .is_some_and(|text| text.contains(words))
         };
-        ensure!(finding["grade"] == "failure", "{finding}");
+        ensure!(finding["grade"] == grade, "{finding}");
         ensure!(says("seen", seen) && says("remedy", remedy), "{finding}");
-        ensure!(self.code == 1, "exit code {}", self.code);
         Ok(())
     }
 }
@@ -95,7 +103,7 @@ async fn all_is_well_and_then_the_password_is_wrong() -> Result<()> {
     let lines = account(gateway.url(), &websocket) + "[camera]\nsource = \"test\"\n";
     let (folder, file) = configured(&lines, PASSWORD)?;
     let visit = Visit::pay(&file, &folder.path().join("none")).await?;
-    for check in ["configuration", "account cloud", "panel"] {
+    for check in ["configuration", "account cloud", "panel", "picture"] {
         ensure!(visit.of(check)?["grade"] == "ok", "{check}");
     }
     // A busy machine draws and encodes fewer pictures, which is a warning.
@@ -185,4 +193,89 @@ async fn beside_a_running_station_it_asks_the_station() -> Result<()> {
     }
     visit.fails("server 127.0.0.1:9", "refused", "port right")?;
     station.stop().await
+}
+
+/// What a lens shows that is covered, faces the sun, or has its film on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_shows_nobody_is_told_with_what_to_look_at() -> Result<()> {
+    let (folder, file) = configured("", PASSWORD)?;
+    let video = folder.path().join("picture.webm");
+    // Smaller, and larger again: all edges are smeared over some thirty pixels.
+    let blurred = "videotestsrc num-buffers=30 ! video/x-raw,width=640,height=360 \
+                   ! videoscale ! video/x-raw,width=20,height=12 ! videoscale";
+    for (source, word, remedy) in [
+        (
+            "videotestsrc num-buffers=30 pattern=black",
+            "black",
+            "lens covered",
+        ),
+        (
+            "videotestsrc num-buffers=30 pattern=white",
+            "over-exposed",
+            "exposure",
+        ),
+        (blurred, "blurred", "focus"),
+    ] {
+        video_file::make_of(&video, source);
+        let lines = account("http://127.0.0.1:9", "ws://127.0.0.1:9")
+            + &format!("[camera]\nsource = \"file:{}\"\n", video.display())
+            + "[sound]\ncapture = \"none\"\nplayback = \"none\"\n";
+        fs::write(&file, lines)?;
+        let visit = Visit::pay(&file, &folder.path().join("none")).await?;
+        visit.tells("warning", "picture", word, remedy)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turn_servers_lend_an_address_or_it_is_told_why_they_do_not() -> Result<()> {
+    let Some(coturn) = coturn::start().await? else {
+        return Ok(());
+    };
+    let servers = |password: &str| {
+        let turn = coturn.url();
+        let stun = turn.replacen("turn", "stun", 1);
+        let stun = stun.split('?').next().unwrap_or_default();
+        let (user, _) = coturn::LOGIN;
+        let help = format!(
+            "[[call.ice_server]]\nurl = \"{stun}\"\n\
+             [[call.ice_server]]\nurl = \"{turn}\"\nusername = \"{user}\"\n\
+             password_file = \"{password}\"\n"
+        );
+        let (call, account) = account("http://127.0.0.1:9", "ws://127.0.0.1:9")
+            .split_once("[[account]]")
+            .map(|(call, account)| (call.to_owned(), account.to_owned()))
+            .unwrap_or_default();
+        (
+            stun.to_owned(),
+            format!(
+                "{call}{help}[[account]]{account}[sound]\ncapture = \"none\"\nplayback = \"none\"\n"
+            ),
+        )
+    };
+    let (_, right) = coturn::LOGIN;
+    let (folder, file) = configured("", right)?;
+    let none = folder.path().join("none");
+    let (stun, lines) = servers("password");
+    fs::write(&file, lines)?;
+    let visit = Visit::pay(&file, &none).await?;
+    for url in [stun.as_str(), coturn.url()] {
+        let finding = visit.of(&format!("ice {url}"))?;
+        ensure!(finding["grade"] == "ok", "{finding}");
+        ensure!(
+            finding["seen"]
+                .as_str()
+                .is_some_and(|seen| seen.ends_with(" ms")),
+            "{finding}"
+        );
+    }
+
+    fs::write(folder.path().join("password"), "hunter2hunter2")?;
+    let visit = Visit::pay(&file, &none).await?;
+    let turn = format!("ice {}", coturn.url());
+    visit.fails(&turn, "refuses the log-in: 401", "password_file")?;
+
+    drop(coturn);
+    let visit = Visit::pay(&file, &none).await?;
+    visit.fails(&turn, "no answer", "router")
 }

@@ -53,3 +53,14 @@ fn it_has_a_user_of_its_own_and_its_groups_are_made() {
     assert_eq!(value("CapabilityBoundingSet"), "");
     assert_eq!(value("NoNewPrivileges"), "yes");
 }
+
+/// Who looks at a version wants to know of which of the two programs it is.
+#[test]
+fn the_program_says_its_own_name() {
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_doorstation-relay"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let words = format!("doorstation-relay {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), words);
+}

@@ -1,7 +1,5 @@
 //! A far end that is gone for good: when a call ends by itself, and why.
 
-#![expect(clippy::print_stdout, reason = "tests print what they measured")]
-
 #[path = "common/mod.rs"]
 mod common;
 mod rtc;

@@ -1,6 +1,9 @@
 //! What systemd hears of a station: that it is up, and when; and nothing while its sound
 //! path stands still. The station's loop, signalling and the gateway are the
-//! supervisor's own test (`each_part_that_blocks_starves_the_watchdog`).
+//! supervisor's own tests (`each_part_that_blocks_starves_the_watchdog`,
+//! `a_loop_that_waits_for_ever_starves_the_watchdog`).
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +16,8 @@ use doorstation::clock;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+mod gateway_bench;
 
 /// Far more than a station needs to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,6 +85,36 @@ async fn until(systemd: &UnixDatagram, wanted: &str) -> Result<String> {
         }
     }
     anyhow::bail!("systemd does not hear {wanted}")
+}
+
+/// Beats of the gateway are turns of its two loops: connections that take every place are
+/// no reason to start the station anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_full_is_not_stuck() -> Result<()> {
+    let mut settings = gateway_bench::settings();
+    settings.limits.connections = 2;
+    let gateway = gateway_bench::Bench::with(settings).await;
+    let mut guests = Vec::new();
+    for _ in 0..4 {
+        guests.push(tokio::net::TcpStream::connect(gateway.address).await?);
+    }
+    let beats = |name: &str| {
+        let counts = gateway.tasks.pulses().counts();
+        counts
+            .iter()
+            .find_map(|(other, count)| (*other == name).then_some(*count))
+    };
+    let begun = clock::now();
+    for name in ["gateway-accept", "gateway-broker"] {
+        let before = beats(name).with_context(|| format!("no pulse {name}"))?;
+        while beats(name).is_none_or(|count| count < before + 3) {
+            ensure!(begun.elapsed() < PATIENCE, "{name} does not beat");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    drop(guests);
+    gateway.stop().await;
+    Ok(())
 }
 
 #[tokio::test]

@@ -13,12 +13,13 @@ use clap::Parser;
 use doorstation::door::guardian::Limits;
 use doorstation::door::line::Place;
 use doorstation::door::{Allowed, holder, watcher};
+use doorstation::tasks::Tasks;
 use doorstation::telemetry;
 
 /// Holds the line of the door relay and opens it for one pulse at a time, never
 /// longer than 10 seconds.
 #[derive(Parser)]
-#[command(version, about, long_about = None)]
+#[command(name = "doorstation-relay", version, about, long_about = None)]
 struct Arguments {
     /// Where clients connect.
     #[arg(
@@ -72,10 +73,13 @@ fn limits(ms: &str) -> Result<Limits, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = telemetry::init(telemetry::LogFormat::fitting(), &arguments.log) {
-        eprintln!("doorstation-relay: {error}");
-        return ExitCode::from(2);
-    }
+    let dial = match telemetry::init(telemetry::LogFormat::fitting(), &arguments.log) {
+        Ok(dial) => dial,
+        Err(error) => {
+            eprintln!("doorstation-relay: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if arguments.hold {
         // Nothing of a holder that is wrong in itself may go on: the kernel then
         // takes the line, and the watcher starts another.
@@ -85,7 +89,7 @@ fn main() -> ExitCode {
             std::process::abort();
         }));
     }
-    match run(arguments) {
+    match run(arguments, &dial) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("doorstation-relay: {error:#}");
@@ -94,11 +98,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments, dial: &telemetry::Dial) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
+    runtime.block_on(async { dial.tell_floods(&Tasks::new()) });
     if arguments.hold {
         let settings = holder::Settings {
             socket: arguments.socket,

@@ -44,6 +44,29 @@ name! {
     /// with two legs, of which one survives the answer. Unique in this process.
     LegId
 }
+
+impl LegId {
+    /// The leg of a call that comes from outside, which will be `call`: an adapter names
+    /// it, and the core takes the name over.
+    pub fn incoming(call: &str) -> Self {
+        Self::new(format!("{call}{INCOMING}"))
+    }
+
+    /// Of which call it is: legs are named after it, so that adapters can tell in their
+    /// logs.
+    pub fn call(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&*self.0, |(call, _)| call)
+    }
+
+    /// The name of the call that begins with this leg, if its adapter gave it one.
+    pub(super) fn begins(&self) -> Option<CallId> {
+        self.0.strip_suffix(INCOMING).map(CallId::new)
+    }
+}
+
+/// What follows a call's name in the name of a leg that came from outside.
+const INCOMING: &str = "/in";
+
 name! {
     /// One configured login at one Kandy Link server, by its name in the
     /// configuration (`home` is the embedded gateway).

@@ -266,7 +266,8 @@ impl Calls {
             out.push(Output::Signal(incoming.leg, SignalOrder::Reject));
             return deny("somebody called while a call was up; turned away", out);
         }
-        let id = (self.new_id)();
+        let begun = incoming.leg.begins();
+        let id = begun.unwrap_or_else(|| (self.new_id)());
         let (leg, parameters) = (incoming.leg.clone(), incoming.parameters.clone());
         self.begin(now, out, |cx| Call::receive(id, incoming, cx));
         let party = self.party(&leg);

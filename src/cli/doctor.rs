@@ -20,6 +20,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
     socket: PathBuf,
 
+    /// Open the door for a moment, to hear its relay click.
+    #[arg(long)]
+    click: bool,
+
     /// Print the findings as JSON, one object a line.
     #[arg(long)]
     json: bool,
@@ -31,6 +35,7 @@ pub(super) fn run(arguments: Arguments, colour: bool) -> ExitCode {
         config: arguments.config,
         socket: arguments.socket,
         root: PathBuf::from("/"),
+        click: arguments.click,
     };
     let mut worst = Grade::Ok;
     let done = super::in_runtime(async {

@@ -11,7 +11,7 @@ use crate::call::{Device, Input};
 use crate::config::Checked;
 use crate::config::checked;
 use crate::media::feed::{Pictures, SoundCodec, Voices};
-use crate::media::gst::{Camera, CameraSettings};
+use crate::media::gst::{Appearance, Camera, CameraSettings};
 use crate::media::sound::{EchoSettings, Sound, SoundSettings};
 use crate::media::{Tone, VideoCodec};
 use crate::panel::trial;
@@ -31,6 +31,14 @@ const LOOK: Duration = Duration::from_millis(100);
 const SILENT: f64 = -95.0;
 /// The tone must stand out by so much to be heard at all.
 const HEARD: f64 = 6.0;
+/// Mean luma below which a picture is black: 16 is black itself, a street lamp's night some 25.
+const BLACK: f64 = 20.0;
+/// Percent of a picture that may be as good as white: a window behind the visitor is less.
+const WHITE: f64 = 60.0;
+/// Deviation of luma below which nothing is seen but one surface; noise alone makes 1 to 2.
+const EVEN: f64 = 3.0;
+/// Five edges in a line of 1280 pixels, each smeared over twenty, make this.
+const BLURRED: f64 = 0.0006;
 /// News of devices: each tells at most twice.
 const NEWS: usize = 16;
 
@@ -57,7 +65,7 @@ pub(super) fn remedy(device: &str) -> &'static str {
 
 /// Tries each; to be called when no station holds them.
 pub(super) async fn examine(config: Checked, note: &mut (dyn FnMut(Finding) + Send)) {
-    note(panel(&config.panel));
+    note(panel(&config.panel).await);
     match run::camera_settings(&config.camera) {
         Ok(settings) => camera(settings, note).await,
         Err(error) => note(Finding::failure(
@@ -69,9 +77,24 @@ pub(super) async fn examine(config: Checked, note: &mut (dyn FnMut(Finding) + Se
     sound(&config.sound, note).await;
 }
 
-fn panel(panel: &checked::Panel) -> Finding {
+/// Takes the lines, reads the contacts and lights each light in turn.
+async fn panel(panel: &checked::Panel) -> Finding {
     match trial::open(&panel.settings) {
-        Ok(Some(_)) => Finding::ok("panel", "all lines can be had"),
+        Ok(Some((mut inputs, mut outputs))) => {
+            let tried = match inputs.levels() {
+                Ok(levels) => trial::light_each(outputs.as_mut(), &panel.settings)
+                    .await
+                    .map(|lit| (levels.len(), lit)),
+                Err(error) => Err(error),
+            };
+            match tried {
+                Ok((contacts, lit)) => Finding::ok(
+                    "panel",
+                    format!("{contacts} contacts read, {lit} lights lit in turn: did each shine?"),
+                ),
+                Err(error) => Finding::failure("panel", error.to_string(), remedy("panel")),
+            }
+        }
         Ok(None) => Finding::ok("panel", "simulated, by the configuration"),
         Err(error) => Finding::failure("panel", error.to_string(), remedy("panel")),
     }
@@ -98,10 +121,18 @@ async fn camera(settings: CameraSettings, note: &mut (dyn FnMut(Finding) + Send)
             for codec in camera.codecs() {
                 rates.insert(codec, rate(&camera, codec).await);
             }
-            note(match faults(&mut news).remove(&Device::Camera) {
-                Some(reason) => Finding::failure("camera", reason, remedy("camera")),
-                None => pictures(rates.values().copied().fold(0.0, f64::max), wanted),
-            });
+            match faults(&mut news).remove(&Device::Camera) {
+                Some(reason) => note(Finding::failure("camera", reason, remedy("camera"))),
+                None => {
+                    note(pictures(
+                        rates.values().copied().fold(0.0, f64::max),
+                        wanted,
+                    ));
+                    if let Some(seen) = camera.appearance().await {
+                        note(picture(seen));
+                    }
+                }
+            }
             for codec in rates.into_keys() {
                 note(encoder(&camera, codec, wanted));
             }
@@ -148,6 +179,42 @@ fn pictures(rate: f64, wanted: f64) -> Finding {
     }
 }
 
+fn picture(picture: Appearance) -> Finding {
+    let Appearance {
+        brightness,
+        clipped,
+        contrast,
+        sharpness,
+    } = picture;
+    let seen = format!(
+        "brightness {brightness:.0} of 16 to 235, {clipped:.0} % white, contrast {contrast:.0}, sharpness {sharpness:.4}"
+    );
+    let wrong = if brightness < BLACK {
+        Some((
+            "black",
+            "is the lens covered, and is there light at the door? A camera for the night has a lamp",
+        ))
+    } else if clipped > WHITE {
+        Some((
+            "over-exposed",
+            "turn the camera away from the sun or the lamp, or set its exposure (v4l2-ctl --list-ctrls)",
+        ))
+    } else if contrast < EVEN {
+        Some(("one even surface", "is the lens covered or steamed up?"))
+    } else if sharpness < BLURRED {
+        Some((
+            "blurred",
+            "wipe the lens, take its film off, and turn its focus until this figure is highest",
+        ))
+    } else {
+        None
+    };
+    match wrong {
+        Some((word, remedy)) => Finding::warning("picture", format!("{word}: {seen}"), remedy),
+        None => Finding::ok("picture", seen),
+    }
+}
+
 fn encoder(camera: &Camera, codec: VideoCodec, fps: f64) -> Finding {
     let name = match codec {
         VideoCodec::Vp8 => "encoder VP8",
@@ -176,6 +243,19 @@ fn speed(name: &str, element: &str, took: f64, room: f64) -> Finding {
     }
 }
 
+/// A packet of Opus is 20 ms of voice, and on the same thread is echo control.
+fn speed_of_voice(took: f64) -> Finding {
+    let seen = format!("Opus, {took:.1} ms a packet of 20 ms");
+    match took {
+        took if took > 10.0 => Finding::warning(
+            "encoder voice",
+            seen,
+            "what else runs on this machine? top shows it; a smaller picture gives it room",
+        ),
+        _ => Finding::ok("encoder voice", seen),
+    }
+}
+
 /// What microphone and speaker did while a tone was played.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
@@ -183,6 +263,8 @@ struct Heard {
     room: f64,
     /// The loudest moment of the tone at the microphone, dBFS.
     tone: f64,
+    /// What the speaker was given at its loudest moment, dBFS.
+    given: f64,
     /// From the speaker to the microphone, ms; 0 where that was not found.
     delay: f64,
 }
@@ -212,16 +294,17 @@ async fn sound(sound: &checked::Sound, note: &mut (dyn FnMut(Finding) + Send)) {
             let listener = running.microphone(SoundCodec::Opus);
             let heard = listen(&running).await;
             drop(listener);
-            let blocks = |name| running.figures().get(name).copied().unwrap_or(0.0);
+            let figure = |name| running.figures().get(name).copied().unwrap_or(0.0);
             let faults = faults(&mut news);
             if let Some(name) = &sound.playback {
                 let fault = faults.get(&Device::Speaker);
-                note(card("speaker", name, fault, blocks("speaker_blocks")));
+                note(card("speaker", name, fault, figure("speaker_blocks")));
             }
             if let Some(name) = &sound.capture {
                 let fault = faults.get(&Device::Microphone);
+                note(speed_of_voice(figure("microphone_encode_ms")));
                 note(
-                    match card("microphone", name, fault, blocks("microphone_blocks")) {
+                    match card("microphone", name, fault, figure("microphone_blocks")) {
                         finding if finding.remedy.is_some() => finding,
                         _ => microphone(heard),
                     },
@@ -243,20 +326,22 @@ async fn sound(sound: &checked::Sound, note: &mut (dyn FnMut(Finding) + Send)) {
 /// Listens to the room, then plays a tone and listens to it.
 async fn listen(sound: &Sound) -> Heard {
     sleep_until(Instant::now() + LISTEN).await;
-    let level = || sound.figures().get("microphone_dbfs").copied();
-    let room = level().unwrap_or(f64::NEG_INFINITY);
+    let level = |name| sound.figures().get(name).copied();
+    let room = level("microphone_dbfs").unwrap_or(f64::NEG_INFINITY);
     sound.play(Some(Tone::RingBack));
     let (until, mut look) = (Instant::now() + LISTEN, interval(LOOK));
-    let mut tone = room;
+    let (mut tone, mut given) = (room, f64::NEG_INFINITY);
     while Instant::now() < until {
         look.tick().await;
-        tone = tone.max(level().unwrap_or(room));
+        tone = tone.max(level("microphone_dbfs").unwrap_or(room));
+        given = given.max(level("speaker_dbfs").unwrap_or(given));
     }
     sound.play(None);
     let delay = sound.figures().get("echo_delay_ms").copied();
     Heard {
         room,
         tone,
+        given,
         delay: delay.unwrap_or(0.0),
     }
 }
@@ -286,7 +371,12 @@ fn microphone(heard: Heard) -> Finding {
 }
 
 fn loop_back(heard: Heard) -> Finding {
-    let Heard { room, tone, delay } = heard;
+    let Heard {
+        room,
+        tone,
+        given,
+        delay,
+    } = heard;
     let seen =
         format!("a tone of the speaker reaches the microphone at {tone:.0} dBFS (room {room:.0})");
     if tone < room + HEARD {
@@ -300,7 +390,12 @@ fn loop_back(heard: Heard) -> Finding {
         let remedy = "turn the speaker or the microphone down: what clips cannot be cancelled";
         return Finding::warning("loop", seen, remedy);
     }
-    Finding::ok("loop", format!("{seen}, {delay:.0} ms later"))
+    // What of the speaker's sound comes back: the canceller takes away what is left.
+    let back = tone - given;
+    Finding::ok(
+        "loop",
+        format!("{seen}, {delay:.0} ms later, {back:+.0} dB of what was played"),
+    )
 }
 
 #[cfg(test)]
@@ -313,6 +408,7 @@ mod tests {
         let muted = Heard {
             room: -120.0,
             tone: -120.0,
+            given: -15.0,
             delay: 0.0,
         };
         let finding = microphone(muted);
@@ -321,6 +417,7 @@ mod tests {
         let quiet = Heard {
             room: -80.0,
             tone: -40.0,
+            given: -15.0,
             delay: 30.0,
         };
         assert_eq!(microphone(quiet).grade, Grade::Ok);
@@ -332,6 +429,7 @@ mod tests {
             loop_back(Heard {
                 room,
                 tone,
+                given: -15.0,
                 delay: 20.0,
             })
         };
@@ -339,7 +437,36 @@ mod tests {
         assert_eq!(of(-60.0, -1.0).grade, Grade::Warning);
         let fine = of(-60.0, -25.0);
         assert_eq!(fine.grade, Grade::Ok);
-        assert!(fine.seen.ends_with("20 ms later"), "{fine:?}");
+        assert!(fine.seen.contains("20 ms later, -10 dB"), "{fine:?}");
+    }
+
+    #[test]
+    fn a_picture_that_shows_nothing_warns_and_says_what_to_look_at() {
+        let good = Appearance {
+            brightness: 110.0,
+            clipped: 2.0,
+            contrast: 50.0,
+            sharpness: 0.02,
+        };
+        assert_eq!(picture(good).grade, Grade::Ok);
+        let with = |change: fn(&mut Appearance)| {
+            let mut seen = good;
+            change(&mut seen);
+            picture(seen)
+        };
+        for (finding, word, remedy) in [
+            (with(|seen| seen.brightness = 17.0), "black", "lens covered"),
+            (with(|seen| seen.clipped = 90.0), "over-exposed", "exposure"),
+            (with(|seen| seen.contrast = 1.0), "even", "lens covered"),
+            (with(|seen| seen.sharpness = 1e-4), "blurred", "focus"),
+        ] {
+            assert_eq!(finding.grade, Grade::Warning);
+            assert!(
+                finding.seen.starts_with(word) || finding.seen.contains(word),
+                "{finding:?}"
+            );
+            assert!(finding.remedy.unwrap().contains(remedy));
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use super::Finding;
+use super::{Finding, storage};
 use crate::config::Checked;
 use crate::config::checked::Tls;
 use crate::{clock, usage};
@@ -35,7 +36,11 @@ pub(super) fn examine(root: &Path, note: &mut dyn FnMut(Finding)) {
         note(power(bits));
     }
     let wireless = text(&root.join("proc/net/wireless")).unwrap_or_default();
-    wireless.lines().filter_map(radio).for_each(note);
+    for (name, finding) in wireless.lines().filter_map(radio) {
+        note(finding);
+        note(sleep_of(name, power_save(name)));
+    }
+    storage::examine(root, note);
 }
 
 /// Whether the clock was set, and whether something keeps it.
@@ -94,18 +99,53 @@ fn power(bits: u32) -> Finding {
 }
 
 /// A line of `/proc/net/wireless`: `wlan0: 0000   55.  -55.  -256 ...`.
-fn radio(line: &str) -> Option<Finding> {
+fn radio(line: &str) -> Option<(&str, Finding)> {
     let (name, rest) = line.split_once(':')?;
     let level = rest.split_whitespace().nth(2)?;
     let level: f64 = level.trim_end_matches('.').parse().ok()?;
-    let check = format!("radio {}", name.trim());
+    let name = name.trim();
+    let check = format!("radio {name}");
     let seen = format!("{level:.0} dBm");
-    Some(if level < WEAK {
+    let finding = if level < WEAK {
         let remedy = "bring the access point nearer, or use a cable; below -67 dBm calls break up";
         Finding::warning(check, seen, remedy)
     } else {
         Finding::ok(check, seen)
-    })
+    };
+    Some((name, finding))
+}
+
+/// What `iw` says of a radio's sleep; `None` where it is not there or does not know.
+fn power_save(name: &str) -> Option<String> {
+    // In sbin, which is not in the path of every user.
+    let iw = ["/usr/sbin/iw", "/sbin/iw", "/usr/bin/iw"];
+    let iw = iw.iter().find(|path| Path::new(path).exists())?;
+    let said = Command::new(iw)
+        .args(["dev", name, "get", "power_save"])
+        .output();
+    let said = said.ok().filter(|said| said.status.success())?;
+    Some(String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
+/// A radio that sleeps between beacons hears a packet up to a tenth of a second late.
+fn sleep_of(name: &str, said: Option<String>) -> Finding {
+    let check = format!("power save {name}");
+    match said.as_deref().map(str::trim) {
+        Some("Power save: off") => Finding::ok(check, "off"),
+        Some("Power save: on") => Finding::warning(
+            check,
+            "on: packets wait until the radio wakes up, and voice comes in bursts",
+            format!(
+                "sudo iw dev {name} set power_save off; for good, with NetworkManager: \
+                 wifi.powersave = 2 under [connection] in /etc/NetworkManager/conf.d/, then restart it"
+            ),
+        ),
+        Some(_) | None => Finding::warning(
+            check,
+            "cannot be told: iw is missing, or the driver does not say",
+            "sudo apt install iw, then look again",
+        ),
+    }
 }
 
 /// The disk behind the station's state, and who may read its secrets.
@@ -219,7 +259,9 @@ mod tests {
             [
                 ("temperature", Grade::Failure),
                 ("power", Grade::Failure),
-                ("radio wlan0", Grade::Warning)
+                ("radio wlan0", Grade::Warning),
+                // This machine has no such radio.
+                ("power save wlan0", Grade::Warning),
             ]
         );
         assert!(findings[1].seen.starts_with("83 °C"), "{findings:?}");
@@ -229,6 +271,18 @@ mod tests {
                 .skip(1)
                 .all(|finding| finding.remedy.is_some())
         );
+    }
+
+    #[test]
+    fn a_radio_that_sleeps_warns_and_one_that_cannot_be_asked_says_so() {
+        let of = |said: Option<&str>| sleep_of("wlan0", said.map(str::to_owned));
+        assert_eq!(of(Some("Power save: off\n")).grade, Grade::Ok);
+        let on = of(Some("Power save: on\n"));
+        assert_eq!(on.grade, Grade::Warning);
+        assert!(on.remedy.unwrap().contains("wlan0 set power_save off"));
+        let unknown = of(None);
+        assert!(unknown.seen.contains("cannot be told"), "{unknown:?}");
+        assert!(unknown.remedy.unwrap().contains("apt install iw"));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! `doorstation doctor`: looks at everything that a station needs, and says what to do
 //! about what does not work.
 //!
-//! `host` looks at the machine, `reach` at servers, `devices` at camera, sound and
-//! panel. What a running station holds cannot be tried beside it: `running` asks the
+//! `host` looks at the machine, `unit` at the service's sandbox, `reach` at servers, `ice`
+//! at those that help media out of the house, `devices` at camera, sound and panel. What a running station holds cannot be tried beside it: `running` asks the
 //! station itself.
 
 mod devices;
 mod host;
+mod ice;
 mod reach;
 mod running;
+mod storage;
+mod unit;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +21,7 @@ use serde::Serialize;
 use crate::config::{self, Checked};
 use crate::control::client::{Client, Error};
 use crate::control::message::Status;
+use crate::ice::Servers;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -99,6 +103,8 @@ pub struct Patient {
     pub socket: PathBuf,
     /// Where `/proc` and `/sys` are found: `/`, or a copy for a trial.
     pub root: PathBuf,
+    /// Whether the door may be opened once, to hear its relay click.
+    pub click: bool,
 }
 
 /// Looks at everything; `tell` gets each finding as soon as there is one. Gives the
@@ -116,12 +122,21 @@ pub async fn examine(patient: &Patient, tell: &mut (dyn FnMut(Finding) + Send)) 
         host::folders(config, &mut note);
         reach::certificate(config, &mut note);
         reach::servers(config, &mut note).await;
-        reach::guardian(config, &mut note);
+        reach::guardian(config, patient.click, &mut note);
     }
+    unit::examine(&patient.root, &mut note);
     match (status, config) {
-        (Some(status), _) => running::examine(&status, &mut note),
+        (Some(status), config) => {
+            running::examine(&status, &mut note);
+            if let Some(config) = config {
+                ice::servers(&config.call.ice, &mut note).await;
+            }
+        }
         (None, Some(config)) => {
-            reach::logins(&config, &mut note).await;
+            // Those of the accounts are handed out at a log-in.
+            let help = Servers::new(config.call.ice.clone());
+            reach::logins(&config, &help, &mut note).await;
+            ice::servers(&help.all(), &mut note).await;
             devices::examine(config, &mut note).await;
         }
         (None, None) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ use super::Finding;
 use crate::call::{Connection, Input};
 use crate::config::Checked;
 use crate::config::checked::{Account, Tls};
+use crate::door::operator;
 use crate::gateway;
 use crate::run::account_settings;
 use crate::signalling::kandy;
@@ -19,11 +21,13 @@ use crate::tasks::Tasks;
 use crate::{clock, ice};
 
 /// How long a name server or a server may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a log-in may take: two requests and a socket.
 const LOGIN: Duration = Duration::from_secs(15);
 /// A certificate of one's own that ends sooner is a warning: two weeks.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
+/// How long the relay is on when it is only to be heard.
+const CLICK: Duration = Duration::from_millis(500);
 /// News of accounts: the latest of each is looked at, so that few may wait.
 const NEWS: usize = 64;
 
@@ -147,13 +151,18 @@ fn unreachable(account: &str) -> String {
 }
 
 /// Whether the guardian of the relay listens and we may connect.
-pub(super) fn guardian(config: &Checked, note: &mut dyn FnMut(Finding)) {
+/// With `click` the door is opened for a moment, so that a person hears the relay.
+pub(super) fn guardian(config: &Checked, click: bool, note: &mut dyn FnMut(Finding)) {
     let Some(door) = &config.door else {
         return;
     };
     let seen = format!("the relay guardian at {}", door.socket.display());
     note(match UnixStream::connect(&door.socket) {
-        Ok(_) => Finding::ok("relay", format!("{seen} listens")),
+        Ok(_) if click => clicked(&door.socket),
+        Ok(_) => Finding::ok(
+            "relay",
+            format!("{seen} listens; --click opens the door for a moment"),
+        ),
         Err(error) => Finding::failure(
             "relay",
             format!("{seen}: {error}"),
@@ -162,21 +171,44 @@ pub(super) fn guardian(config: &Checked, note: &mut dyn FnMut(Finding)) {
     });
 }
 
-/// Logs in at each account, as the station does, and out again.
-pub(super) async fn logins(config: &Checked, note: &mut (dyn FnMut(Finding) + Send)) {
-    for account in &config.accounts {
-        note(login(account).await);
+fn clicked(socket: &Path) -> Finding {
+    match operator::open(socket, CLICK, || {}) {
+        Ok(on) => Finding::ok(
+            "relay",
+            format!("was on for {} ms: did it click?", on.as_millis()),
+        ),
+        Err(error) => Finding::failure(
+            "relay",
+            error.to_string(),
+            "sudo journalctl -u doorstation-relay says why; docs/door.md has each failure",
+        ),
     }
 }
 
-async fn login(account: &Account) -> Finding {
+/// Logs in at each account, as the station does, and out again. Log-ins for `help` that a
+/// service hands out are put there.
+pub(super) async fn logins(
+    config: &Checked,
+    help: &ice::Servers,
+    note: &mut (dyn FnMut(Finding) + Send),
+) {
+    for account in &config.accounts {
+        let help = match account.turn_credentials {
+            true => help.clone(),
+            false => ice::Servers::default(),
+        };
+        note(login(account, help).await);
+    }
+}
+
+async fn login(account: &Account, help: ice::Servers) -> Finding {
     let check = format!("account {}", account.id);
     let (inbox, mut news) = mpsc::channel(NEWS);
     // The client asks nobody else for anything: it gets no order.
     let (orders, queue) = mpsc::channel(1);
     let tasks = Tasks::new();
     let client = kandy::Client::new(account_settings(account.clone()), inbox, tasks.clone())
-        .map(|client| client.with_turn(ice::Servers::default()));
+        .map(|client| client.with_turn(help));
     let client = match client {
         Ok(client) => client,
         Err(error) => return Finding::failure(check, error.to_string(), "correct this account"),

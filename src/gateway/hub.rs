@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::broker::{Broker, Close, Event, Ids, Output, Reply, Request, SocketId};
 use crate::clock;
+use crate::tasks::BEAT;
 use crate::wire::{Envelope, Notification};
 
 /// Frames on their way to one socket's task. The broker lets out at most a queue of
@@ -91,19 +92,25 @@ impl Hub {
         self.moved.notify_one();
     }
 
-    /// Wakes the broker when it is due; runs until it is dropped.
-    pub(super) async fn run_timer(&self) {
+    /// Wakes the broker when it is due; runs until it is dropped. Once a second it takes
+    /// the lock that every request takes, and says so with `beat`.
+    pub(super) async fn run_timer(&self, beat: impl Fn()) {
+        let mut tick = tokio::time::interval(BEAT);
         loop {
             let deadline = self.lock().broker.deadline();
-            match deadline {
-                Some(at) => {
-                    let sleep = tokio::time::sleep_until(at.into());
-                    tokio::select! {
-                        () = sleep => self.event(Event::Timeout),
-                        () = self.moved.notified() => {}
-                    }
+            let due = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
                 }
-                None => self.moved.notified().await,
+            };
+            tokio::select! {
+                () = due => self.event(Event::Timeout),
+                () = self.moved.notified() => {}
+                _ = tick.tick() => {
+                    drop(self.lock());
+                    beat();
+                }
             }
         }
     }

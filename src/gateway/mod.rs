@@ -187,7 +187,8 @@ impl Gateway {
         let tls = tls.map(|identity| TlsAcceptor::from(identity.config.clone()));
         let timer = app.clone();
         app.tasks.spawn("gateway-timer", async move {
-            timer.hub.run_timer().await;
+            let pulse = timer.tasks.pulse("gateway-broker");
+            timer.hub.run_timer(|| pulse.beat()).await;
         });
         let fresh = app.clone();
         app.tasks.spawn("gateway-certificate", async move {

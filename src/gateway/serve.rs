@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 
 use super::guesses::network;
 use super::stall::Stall;
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Also the longest idle time between two requests of a connection.
@@ -120,10 +120,19 @@ pub(super) async fn serve(
 ) {
     let places = Places::new(max_connections);
     let stopped = tasks.cancelled();
-    while let Some((stream, peer, place)) = stopped
-        .run_until_cancelled(accept(&listener, &places))
-        .await
-    {
+    // A gateway that is full waits here as well, and is not stuck.
+    let pulse = tasks.pulse("gateway-accept");
+    let mut tick = tokio::time::interval(BEAT);
+    loop {
+        let (stream, peer, place) = tokio::select! {
+            biased;
+            () = stopped.cancelled() => break,
+            _ = tick.tick() => {
+                pulse.beat();
+                continue;
+            }
+            accepted = accept(&listener, &places) => accepted,
+        };
         let connection = Connection {
             peer: peer.ip(),
             _place: Arc::new(place),

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::debug;
 
 use crate::call::{Device, Input};
 
@@ -41,10 +41,11 @@ impl DeviceNews {
     pub(crate) fn failed(&self, reason: &str) {
         let mut shared = self.lock();
         if shared.fault.is_some() {
-            tracing::debug!(device = ?shared.device, reason, "device still fails");
+            debug!(device = ?shared.device, reason, "device still fails");
             return;
         }
-        warn!(device = ?shared.device, reason, "device failed");
+        // The station tells it, in words and with what to do.
+        debug!(device = ?shared.device, reason, "device failed");
         shared.fault = Some(reason.to_owned());
         shared.send();
     }
@@ -53,7 +54,7 @@ impl DeviceNews {
     pub(crate) fn works(&self) {
         let mut shared = self.lock();
         if shared.fault.take().is_some() {
-            info!(device = ?shared.device, "device works again");
+            debug!(device = ?shared.device, "device works again");
             shared.send();
         }
     }

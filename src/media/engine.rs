@@ -17,7 +17,7 @@ use super::feed::{Pictures, Voices};
 pub use super::rtc::Settings;
 use super::rtc::{Context, Leg, Notice};
 use crate::call::{Figures, Input, LegId, Media, MediaOrder};
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 
 /// Orders that wait for one leg. The core has a handful under way at most, as it
 /// waits for the answer to each description; `Close` does not wait here.
@@ -99,7 +99,21 @@ impl Engine {
     /// It never waits for a leg, so that one slow leg cannot hold up another.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let cancelled = self.context.tasks.cancelled().clone();
-        while let Some(Some(order)) = cancelled.run_until_cancelled(orders.recv()).await {
+        let pulse = self.context.tasks.pulse("media-orders");
+        let mut tick = tokio::time::interval(BEAT);
+        loop {
+            let order = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => break,
+                _ = tick.tick() => {
+                    pulse.beat();
+                    continue;
+                }
+                order = orders.recv() => order,
+            };
+            let Some(order) = order else {
+                break;
+            };
             match order {
                 Order::Tone(tone) => self.context.voices.play(tone),
                 Order::Leg(leg, MediaOrder::Close) => self.close(leg).await,
@@ -126,13 +140,13 @@ impl Engine {
             self.legs.insert(leg.clone(), handle);
         }
         let Some(handle) = self.legs.get(&leg) else {
-            tracing::debug!(%leg, "an order for a leg without media is ignored");
+            tracing::debug!(call_id = leg.call(), %leg, "an order for a leg without media is ignored");
             return;
         };
         if handle.orders.try_send(order).is_err() {
             // Only a leg that hangs has a full queue: better no leg than a leg
             // that missed an order.
-            tracing::warn!(%leg, "the media of a leg do not follow: they are closed");
+            tracing::warn!(call_id = leg.call(), %leg, "the media of a leg do not follow: they are closed");
             handle.close.cancel();
         }
     }
@@ -142,7 +156,8 @@ impl Engine {
         let (notices_tx, notices) = mpsc::channel(NOTICES);
         // A child of the process's: stopping it closes the legs properly.
         let close = self.context.tasks.cancelled().child_token();
-        let span = tracing::debug_span!("leg", leg = %id);
+        // At every level: it is what `journalctl CALL_ID=` finds lines of media by.
+        let span = tracing::error_span!("call", call_id = id.call(), leg = %id);
         let task = LegTask {
             leg: Leg::new(Arc::clone(&self.context), notices_tx),
             id,

@@ -12,6 +12,8 @@ use crate::clock;
 
 /// How long each light is lit.
 const LIT: Duration = Duration::from_millis(1500);
+/// And how long, where nobody is told which.
+const MOMENT: Duration = Duration::from_millis(300);
 /// Edges of one line closer than this are one bounce.
 const BOUNCE: Duration = Duration::from_millis(50);
 
@@ -81,6 +83,30 @@ pub async fn test_lights(
     }
     signs(settings, out)?;
     Ok(())
+}
+
+/// Lights each light in turn for a moment, all its colours at once, and counts them; all
+/// are dark afterwards.
+///
+/// # Errors
+/// A light cannot be driven.
+pub async fn light_each(
+    outputs: &mut dyn Outputs,
+    settings: &Settings,
+) -> Result<usize, LineError> {
+    let mut first = 0;
+    for light in &settings.wiring.lights {
+        let lines = first..first + light.lamp.outputs().len();
+        for line in lines.clone() {
+            outputs.set(line, 255)?;
+        }
+        tokio::time::sleep(MOMENT).await;
+        for line in lines.clone() {
+            outputs.set(line, 0)?;
+        }
+        first = lines.end;
+    }
+    Ok(settings.wiring.lights.len())
 }
 
 /// What each sign looks like on this panel, in words.

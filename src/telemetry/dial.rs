@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use super::flood::Flood;
 use super::{Error, filter_of, turned};
 use crate::tasks::Tasks;
 
@@ -19,6 +20,7 @@ pub struct Dial {
     usual: Arc<str>,
     /// How often the dial was turned: only the latest turn is taken back.
     turns: Arc<Mutex<u64>>,
+    flood: Flood,
 }
 
 impl fmt::Debug for Dial {
@@ -38,6 +40,7 @@ impl Dial {
             handle,
             usual: usual.into(),
             turns: Arc::default(),
+            flood: Flood::new(),
         };
         Ok((layer, dial))
     }
@@ -71,6 +74,17 @@ impl Dial {
         if turn > 0 {
             self.take_back(turn);
         }
+    }
+
+    /// The bound on what one place in the code may tell.
+    pub(super) fn flood(&self) -> Flood {
+        self.flood.clone()
+    }
+
+    /// Tells once a minute how much more was said than the log takes of one place, until
+    /// `tasks` end.
+    pub fn tell_floods(&self, tasks: &Tasks) {
+        self.flood.tell(tasks);
     }
 
     /// Back to what the log began with, unless the dial was turned again.

@@ -71,4 +71,6 @@ kinds! {
     RELOAD_REFUSED = "cecfbb1605d24cc29b25884a90686055";
     /// A part of another configuration needs a restart.
     RELOAD_INCOMPLETE = "d3963bc618694acdae8d0f3a8b4f769d";
+    /// One thing was told more often than the log takes.
+    LOG_FLOOD = "5ed0a4cbf0b14cf58aa1a1d1f2c8a6d3";
 }

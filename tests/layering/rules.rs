@@ -103,8 +103,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "metrics",
         &["call", "clock", "ledger", "report", "tasks", "usage"],
     ),
-    // The level goes back by itself.
-    ("telemetry", &["tasks"]),
+    // The level goes back by itself; what floods the log is counted by the minute.
+    ("telemetry", &["clock", "tasks"]),
     // Whoever tells what a person may have to act on names its kind.
     ("story", &["call", "telemetry::kind"]),
     (
@@ -207,6 +207,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "control",
+            // It lets the relay click when it is asked to.
+            "door::operator",
             "gateway",
             "ice",
             "media",
@@ -236,7 +238,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("main", &["cli"]),
     // The relay guardian's command.
-    ("bin", &["door", "telemetry"]),
+    ("bin", &["door", "tasks", "telemetry"]),
     // The crate's front page names everything.
     ("", &[]),
 ];
@@ -245,6 +247,10 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("webrtc", &["media::rtc"]),
     ("rtc", &["media::rtc"]),
+    // The doctor asks the servers, and no session.
+    ("rtc_turn", &["doctor::ice"]),
+    ("rtc_shared", &["doctor::ice"]),
+    ("sansio", &["doctor::ice"]),
     ("gstreamer", &["media::gst"]),
     ("gstreamer_app", &["media::gst"]),
     ("gstreamer_video", &["media::gst"]),

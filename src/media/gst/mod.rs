@@ -6,6 +6,7 @@
 //! station; feeds of pictures survive that, and show a card until there is a picture
 //! again. No GStreamer type leaves this module.
 
+mod appearance;
 mod branch;
 mod card;
 mod clock_picture;
@@ -18,6 +19,7 @@ mod source;
 pub mod trial;
 mod watch;
 
+pub use appearance::Appearance;
 pub use clock_picture::{BLOCK, BLOCKS, BLOCKS_X, BLOCKS_Y, clock_value, read_clock};
 pub use snapshot::{NoSnapshot, PATIENCE, SETTLING, Snapshot};
 pub use source::Source;

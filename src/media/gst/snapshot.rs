@@ -239,7 +239,7 @@ impl Luma<'_> {
     }
 }
 
-fn video_info(settings: &CameraSettings) -> Result<gst_video::VideoInfo, String> {
+pub(super) fn video_info(settings: &CameraSettings) -> Result<gst_video::VideoInfo, String> {
     let (width, height) = (settings.width, settings.height);
     gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height)
         .fps(gst::Fraction::new(

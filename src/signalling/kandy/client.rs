@@ -25,7 +25,7 @@ use super::ws;
 use crate::call::{AccountId, Connection, Input, LegId};
 use crate::ice;
 use crate::signalling::Order;
-use crate::tasks::Tasks;
+use crate::tasks::{BEAT, Tasks};
 
 /// Everything at the end of the client's life fits into this.
 const GRACE: Duration = Duration::from_secs(2);
@@ -108,10 +108,16 @@ impl Runner {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let cancelled = self.parts.tasks.cancelled().clone();
         let mut listening = true;
+        let pulse = self.parts.tasks.pulse("signalling-turns");
+        let mut tick = tokio::time::interval(BEAT);
         loop {
             let turn = tokio::select! {
                 biased;
                 () = cancelled.cancelled() => Turn::Cancelled,
+                _ = tick.tick() => {
+                    pulse.beat();
+                    continue;
+                }
                 order = orders.recv(), if listening => Turn::Order(order),
                 turn = self.turn() => turn,
             };

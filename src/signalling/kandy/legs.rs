@@ -13,7 +13,6 @@
 mod leg;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -35,10 +34,6 @@ const EARLY: Duration = Duration::from_secs(30);
 const MOST_EARLY: usize = 64;
 /// More incoming calls at once are refused: a door has one visitor (our choice).
 const MOST_LEGS: usize = 32;
-
-/// Numbers incoming legs. Of the whole process, not of a client: an account that
-/// is set up anew must not use a number twice.
-static INCOMING: AtomicU64 = AtomicU64::new(1);
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +94,7 @@ impl Legs {
             return acts;
         }
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.is_ending()) else {
-            tracing::debug!(leg = %id, "order for a leg that is over");
+            tracing::debug!(call_id = id.call(), leg = %id, "order for a leg that is over");
             return acts;
         };
         match order {
@@ -131,15 +126,14 @@ impl Legs {
     pub(super) fn called(&mut self, call: IncomingCall, now: Instant) -> Vec<Act> {
         let mut acts = Vec::new();
         if let Some(leg) = self.by_session.get(&call.session) {
-            tracing::debug!(%leg, "call announced twice");
+            tracing::debug!(call_id = leg.call(), %leg, "call announced twice");
             return acts;
         }
-        let number = INCOMING.fetch_add(1, Ordering::Relaxed);
-        let id = LegId::new(format!("{}/in/{number}", self.account));
+        let id = LegId::incoming(&uuid::Uuid::new_v4().to_string());
         let mut leg = Leg::incoming(call.session.clone());
         self.by_session.insert(call.session, id.clone());
         if self.legs.len() >= MOST_LEGS {
-            tracing::warn!(leg = %id, "refusing a call: {MOST_LEGS} calls are up already");
+            tracing::warn!(call_id = id.call(), leg = %id, "refusing a call: {MOST_LEGS} calls are up already");
             leg.finish(Request::Reject, now);
             self.legs.insert(id.clone(), leg);
             self.send_next(&id, &mut acts);
@@ -189,7 +183,7 @@ impl Legs {
     ) -> Vec<Act> {
         let mut acts = Vec::new();
         let Some(leg) = self.legs.get_mut(id) else {
-            tracing::debug!(leg = %id, "reply for a leg that is over");
+            tracing::debug!(call_id = id.call(), leg = %id, "reply for a leg that is over");
             return acts;
         };
         let Some(request) = leg.take_sent() else {
@@ -220,7 +214,7 @@ impl Legs {
                 continue;
             };
             if leg.gave_up(now) {
-                tracing::debug!(leg = %id, "its end could not be sent");
+                tracing::debug!(call_id = id.call(), leg = %id, "its end could not be sent");
                 self.remove(&id);
                 continue;
             }
@@ -282,7 +276,7 @@ impl Legs {
 
     fn start(&mut self, id: LegId, request: Request, acts: &mut Vec<Act>) {
         if self.legs.contains_key(&id) {
-            tracing::warn!(leg = %id, "started twice");
+            tracing::warn!(call_id = id.call(), leg = %id, "started twice");
             return;
         }
         self.legs.insert(id.clone(), Leg::outgoing(request));
@@ -294,7 +288,7 @@ impl Legs {
             return;
         };
         if leg.is_ending() {
-            tracing::debug!(leg = %id, "notification for a leg that we end");
+            tracing::debug!(call_id = id.call(), leg = %id, "notification for a leg that we end");
             if matches!(news, News::Ended { .. } | News::Cancelled) && !leg.is_sending() {
                 self.remove(id);
             }
@@ -316,7 +310,7 @@ impl Legs {
             News::Ended { code, reason } => Signal::Ended { code, reason },
             News::Cancelled if leg.incoming && !leg.answered => Signal::AnsweredElsewhere,
             News::Cancelled => {
-                tracing::debug!(leg = %id, "cancelled outside ringing");
+                tracing::debug!(call_id = id.call(), leg = %id, "cancelled outside ringing");
                 return;
             }
         };
@@ -354,7 +348,7 @@ impl Legs {
         let session = session.filter(|session| is_safe_in_path(session));
         let Some(session) = session.filter(|session| !self.by_session.contains_key(session)) else {
             let message = "the server took the call but gave it no usable sessionData";
-            tracing::warn!(leg = %id, message);
+            tracing::warn!(call_id = id.call(), leg = %id, message);
             let failure = Trouble::unreachable(message).under("call:2");
             self.tell(id, Signal::StartFailed(failure), acts);
             return;
@@ -389,7 +383,7 @@ impl Legs {
         now: Instant,
         acts: &mut Vec<Act>,
     ) {
-        tracing::debug!(leg = %id, http = ?trouble.http, status = ?trouble.status, %trouble.message, "request failed");
+        tracing::debug!(call_id = id.call(), leg = %id, http = ?trouble.http, status = ?trouble.status, %trouble.message, "request failed");
         let Some(leg) = self.legs.get_mut(id) else {
             return;
         };
@@ -435,7 +429,7 @@ impl Legs {
                 self.tell(id, signal, acts);
             }
             Request::Respond(_) => {
-                tracing::warn!(leg = %id, http = ?trouble.http, status = ?trouble.status, "the answer to the peer's update was not taken");
+                tracing::warn!(call_id = id.call(), leg = %id, http = ?trouble.http, status = ?trouble.status, "the answer to the peer's update was not taken");
             }
             Request::Start { .. }
             | Request::Ringing
