@@ -17,7 +17,8 @@ const STORY: usize = 40;
 /// gateway; the other one answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_calls_leave_no_warning_and_each_a_short_story() -> Result<()> {
-    let mut door = Demo::new().user("alice").start().await?;
+    let door = Demo::new().user("alice").option("--log", "info");
+    let mut door = door.start().await?;
     let folder = tempfile::tempdir()?;
     let secret = folder.path().join("password");
     fs::write(&secret, PASSWORD)?;
