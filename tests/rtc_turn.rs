@@ -1,7 +1,5 @@
 //! Calls whose only way is a TURN server: Debian's coturn, on this machine.
 
-#![expect(clippy::print_stdout, reason = "tests print what they measured")]
-
 mod coturn;
 mod rtc;
 
