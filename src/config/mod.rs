@@ -1,10 +1,11 @@
 //! The configuration: a TOML file, and pieces of one in `conf.d` beside it, read before
 //! any port or device opens.
 //!
-//! * `sources` are the files, laid one over the other; `raw` is the file as written: tables, keys and values with their places.
+//! * `sources` are the files, laid one over the other.
+//! * `raw` is the file as written: tables, keys and values with their places.
 //! * [`board`] reads board files in the same way.
-//! * [`checked`] is the file as used: names, durations and secrets that cannot be
-//!   wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
+//! * [`checked`](mod@checked) is the file as used: names, durations and secrets that
+//!   cannot be wrong. Reading goes on after a mistake, so that [`Faults`] holds all of them.
 //!
 //! `docs/configuration.md` describes every key.
 

@@ -11,7 +11,7 @@ use super::{Error, trial};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A drawn picture that moves and carries the wall clock, if it is at least 880
-    /// pixels wide: see [`read_clock`].
+    /// pixels wide: see [`read_clock`](super::read_clock).
     Test,
     /// The test picture with a switch that makes it fail.
     Trial(trial::Switch),
