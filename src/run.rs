@@ -56,7 +56,7 @@ pub async fn run(
     } else {
         (Report::silent(), None)
     };
-    let notice = watch::Sender::new(Notice::default());
+    let notice = watch::Sender::new(Notice::starting());
     app::tell_systemd(&view, notice.subscribe(), &tasks);
     let host = reload::Host {
         file,

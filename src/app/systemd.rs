@@ -19,13 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What else there is to tell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notice {
-    /// Another configuration is looked at or taken over; systemd was told.
+    /// The station is being put together for the first time, or another configuration is
+    /// looked at or taken over: systemd must not hear yet that it is up, for from then on
+    /// it wants to hear from its loops.
     pub reloading: bool,
     /// How often that was so: each time systemd waits to hear that the station is up.
     pub reloads: u64,
     /// Words behind those that say where the station stands; in their place while it
     /// starts again.
     pub words: Option<&'static str>,
+}
+
+impl Notice {
+    /// Of a process that has begun to put its station together.
+    pub fn starting() -> Self {
+        Self {
+            reloading: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Tells that the station is up as soon as it can ring, or knows why it cannot; then

@@ -87,7 +87,8 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         None => Some(start_card(&options, &state)?),
     };
     let view = watch::Sender::new(View::default());
-    app::tell_systemd(&view, watch::channel(Notice::default()).1, &tasks);
+    let notice = watch::Sender::new(Notice::starting());
+    app::tell_systemd(&view, notice.subscribe(), &tasks);
     let (report, writer) = match options.json {
         true => Report::start(Json, std::io::stdout(), &tasks),
         false => Report::start(
@@ -134,7 +135,13 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         },
         memory: Memory::new(),
     };
-    let result = app::run(plan, stop).await;
+    let result = match app::start(plan, stop.clone()).await {
+        Ok(running) => {
+            notice.send_replace(Notice::default());
+            running.run(stop).await
+        }
+        Err(error) => Err(error),
+    };
     tasks.stop().await;
     writer.close().await;
     drop(card);

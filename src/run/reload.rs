@@ -70,6 +70,7 @@ impl Host {
     /// A part that could not start, or ended by itself.
     pub(super) async fn run(mut self, mut config: Checked) -> anyhow::Result<()> {
         let mut running = self.start(&config).await?;
+        self.tell(None);
         loop {
             let (new, since) = match self.until_stopped(running, &config).await? {
                 Stopped::ForGood => return Ok(()),
