@@ -146,15 +146,6 @@ pub fn door_name(name: &str) -> Parameter {
     }
 }
 
-/// Runs the station until `stop` is cancelled.
-///
-/// # Errors
-///
-/// A part that could not start, or ended by itself.
-pub async fn run(plan: Plan, stop: CancellationToken) -> anyhow::Result<()> {
-    start(plan, stop.clone()).await?.run(stop).await
-}
-
 /// A station that runs.
 #[must_use]
 pub struct Running(Supervisor);
