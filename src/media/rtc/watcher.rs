@@ -21,6 +21,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// disconnected: 30 s in all. A phone that changes its network is back by then.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// Why a transport ends that stayed away. ICE gives up at the same moment as
+/// [`PATIENCE`] does, and calls it failed: whichever is seen first, this is what happened.
+const SILENT: &str = "the far end sent nothing for 30 s";
+
 /// How long a transport may take to come about, from the first check (protocol
 /// section 11.5). A 3.x page that fails on our answer goes away without a word.
 const COMING_UP: Duration = Duration::from_secs(15);
@@ -89,10 +93,10 @@ impl Watch {
                 && now.begun()
                 && coming.get_or_insert_with(Instant::now).elapsed() > COMING_UP;
             if now.failed() || late {
-                let reason = if self.connected {
-                    "the media connection failed"
-                } else {
-                    "no media connection came about"
+                let reason = match (self.connected, away) {
+                    (true, Some(_)) => SILENT,
+                    (true, None) => "the media connection failed",
+                    (false, _) => "no media connection came about",
                 };
                 self.tell(Notice::Lost(self.line, reason)).await;
                 return;
@@ -107,8 +111,7 @@ impl Watch {
                 away = Some(Instant::now());
                 self.tell(Notice::Away(self.line)).await;
             } else if away.is_some_and(|since| since.elapsed() > PATIENCE) {
-                let reason = "the far end sent nothing for 30 s";
-                self.tell(Notice::Lost(self.line, reason)).await;
+                self.tell(Notice::Lost(self.line, SILENT)).await;
                 return;
             }
         }
