@@ -99,16 +99,17 @@ impl ClockPicture {
         }
     }
 
-    /// Draws the picture of the moment `now`; `count` moves the coloured block.
+    /// Draws the picture of this moment; `count` moves the coloured block. The blocks
+    /// show when they are drawn, after all the rest.
     pub(super) fn draw(
         &self,
         mut luma: Plane<'_>,
         chroma: [Plane<'_>; 2],
         count: u64,
-        now: SystemTime,
+        now: impl Fn() -> SystemTime,
     ) {
         self.draw_background(&mut luma);
-        self.draw_digits(&mut luma, now);
+        self.draw_digits(&mut luma, now());
         let (x, y) = self.mover_at(count);
         let block = self.scaled(BLOCK);
         luma.fill(x, y, 4 * block, 2 * block, 190);
@@ -120,7 +121,7 @@ impl ClockPicture {
             plane.fill(x / 2, y / 2, width / 2, height / 2, NEUTRAL);
         }
         // Last, so that nothing lies over it.
-        self.draw_blocks(&mut luma, clock_value(now));
+        self.draw_blocks(&mut luma, clock_value(now()));
     }
 
     /// As many pixels as `pixels` are in a picture of [`WIDTH`]; even, for colour has
@@ -244,7 +245,7 @@ mod tests {
                 },
             ],
             count,
-            now,
+            || now,
         );
         luma
     }
@@ -283,11 +284,8 @@ mod tests {
         let (mut u, mut v) = ([0; 32 * 16], [0; 32 * 16]);
         let [data, u, v] = [&mut luma[..], &mut u[..], &mut v[..]];
         let plane = |data, stride| Plane { data, stride };
-        ClockPicture::new(64, 32).draw(
-            plane(data, 64),
-            [plane(u, 32), plane(v, 32)],
-            7,
-            UNIX_EPOCH,
-        );
+        ClockPicture::new(64, 32).draw(plane(data, 64), [plane(u, 32), plane(v, 32)], 7, || {
+            UNIX_EPOCH
+        });
     }
 }

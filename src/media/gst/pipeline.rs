@@ -285,7 +285,7 @@ impl Pipeline {
         let picture = ClockPicture::new(width as usize, height as usize);
         let count = AtomicU64::new(0);
         self.draw(settings, move |luma, chroma| {
-            picture.draw(luma, chroma, count.fetch_add(1, Relaxed), clock::wall());
+            picture.draw(luma, chroma, count.fetch_add(1, Relaxed), clock::wall);
         })
     }
 
