@@ -16,9 +16,15 @@ use bytes::Bytes;
 /// Samples in a millisecond.
 const MS: i64 = 48;
 /// Bounds of the depth that is aimed at.
-const TARGET: (i64, i64) = (20 * MS, 200 * MS);
-/// The depth before anything is known about the network.
-const TARGET_AT_START: i64 = 40 * MS;
+const TARGET: (i64, i64) = (MARGIN, 200 * MS);
+/// What the depth is more than the network's jitter: with [`BELOW_DEPTH`] this leaves
+/// 5 ms for what comes later than all but three packets in a hundred, and for a clock
+/// that is not known yet.
+const MARGIN: i64 = 20 * MS;
+/// The depth before anything is known about the network: one packet, so that a call's
+/// first sound is heard at once. A network that jitters deepens it with the first
+/// packet that is late.
+const TARGET_AT_START: i64 = 20 * MS;
 /// Packets that are kept: 640 ms of 10 ms packets, more than three times the
 /// largest depth. When full the oldest is dropped: old sound is worth least.
 const LIMIT: usize = 64;
@@ -28,6 +34,9 @@ const WINDOW: usize = 256;
 const WARM: usize = 50;
 /// Packets between two judgements, once the window is full.
 const JUDGE_EVERY: usize = 8;
+/// What is made up in one piece while nothing arrives: by as much grows the delay when
+/// the next packet was late and not lost.
+const MADE_UP: i64 = 10 * MS;
 /// What is made up at most while nothing arrives; then silence.
 const MADE_UP_AT_MOST: i64 = 100 * MS;
 /// A gap that is longer is a pause of the sender, not a loss.
@@ -43,11 +52,18 @@ const SLACK: i64 = 20 * MS;
 /// once, and a little.
 const SURPLUS: i64 = 12 * MS;
 
+/// A loss from which on the depth leaves room for one packet more: the correction of a
+/// lost packet travels in the next one, and is of use only if that is there in time.
+/// One lost packet in the last minute is no reason to hear everything later.
+const LOSSY: f64 = 0.02;
+/// Packets over which loss is smoothed: a little more than a second.
+const LOSS_MEMORY: f64 = 64.0;
+
 /// Packets over which the wait is smoothed: two seconds.
 const STEADY: f64 = 100.0;
-/// A packet that is alone when it is taken waits for less than the depth that it is.
-/// The speaker looks each 10 ms and takes it up to 10 ms before it is played: this
-/// much less than the depth leaves 5 ms for packets that are late.
+/// A packet that is alone when it is taken waits for less than the depth that it is, by
+/// this much. Of that wait 10 ms are gone already: the speaker looks each 10 ms, and
+/// takes a packet up to 10 ms before it is played.
 const BELOW_DEPTH: i64 = 5 * MS;
 
 /// What became of a packet that was pushed.
@@ -140,6 +156,8 @@ pub struct JitterBuffer {
     /// Length of the latest packet.
     frame: i64,
     delays: Delays,
+    /// Share of packets that did not come in their turn, smoothed.
+    loss: f64,
     target: i64,
     /// Depth when a packet is asked for, smoothed.
     depth: i64,
@@ -164,6 +182,7 @@ impl JitterBuffer {
             play: Play::Waiting,
             frame: 20 * MS,
             delays: Delays::new(),
+            loss: 0.0,
             target: TARGET_AT_START,
             depth: TARGET_AT_START,
             wait: None,
@@ -177,6 +196,7 @@ impl JitterBuffer {
         self.expected = None;
         self.play = Play::Waiting;
         self.delays.clear();
+        self.loss = 0.0;
         self.target = TARGET_AT_START;
         self.depth = TARGET_AT_START;
         self.wait = None;
@@ -215,14 +235,15 @@ impl JitterBuffer {
             }
         };
         self.expected = None;
-        if self
-            .newest
-            .is_none_or(|newest| extended.sequence > newest.sequence)
-        {
+        self.frame = i64::from(samples);
+        let before = self.newest.map_or(extended.sequence - 1, |n| n.sequence);
+        if extended.sequence > before {
             self.newest = Some(extended);
+            let step = (extended.sequence - before) as f64;
+            let missed = (step - 1.0) / step;
+            self.loss += (missed - self.loss) * (step / LOSS_MEMORY).min(1.0);
         }
         self.judge(arrived, extended.timestamp);
-        self.frame = i64::from(samples);
         let packet = Packet {
             sequence: extended.sequence,
             timestamp: extended.timestamp,
@@ -378,7 +399,7 @@ impl JitterBuffer {
             self.play = Play::Waiting;
             return Next::Silence;
         }
-        let length = self.frame.min(20 * MS);
+        let length = self.frame.min(MADE_UP);
         self.play = Play::Playing {
             at,
             made_up: made_up + length,
@@ -420,9 +441,12 @@ impl JitterBuffer {
         if self.delays.count == WINDOW && !self.delays.place.is_multiple_of(JUDGE_EVERY) {
             return;
         }
-        let mut wanted = self.delays.spread() + 20 * MS;
+        let mut wanted = self.delays.spread() + MARGIN;
         if self.delays.count < WARM {
             wanted = wanted.max(TARGET_AT_START);
+        }
+        if self.loss > LOSSY {
+            wanted += self.frame;
         }
         let wanted = wanted.clamp(TARGET.0, TARGET.1);
         self.target = wanted.max(self.target - JUDGE_EVERY as i64 * MS / 4);

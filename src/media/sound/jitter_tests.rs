@@ -82,19 +82,21 @@ fn packets(played: &[Next]) -> Vec<u32> {
         .collect()
 }
 
+/// Milliseconds that were made up.
 fn concealed(played: &[Next]) -> usize {
-    played
-        .iter()
-        .filter(|next| matches!(next, Next::Conceal(_)))
-        .count()
+    let samples = played.iter().map(|next| match next {
+        Next::Conceal(samples) => *samples,
+        _ => 0,
+    });
+    samples.sum::<usize>() / 48
 }
 
 #[test]
-fn an_even_stream_plays_in_order_after_40_ms_and_loses_nothing() {
+fn an_even_stream_plays_in_order_at_once_and_loses_nothing() {
     let (played, buffer) = run(&PLAIN, 500, |index| Some(u64::from(index) * 20));
     let order = packets(&played);
     assert_eq!(order, (0..order.len() as u32).collect::<Vec<_>>());
-    assert!(order.len() >= 498, "{}", order.len());
+    assert!(order.len() >= 499, "{}", order.len());
     assert_eq!(concealed(&played), 0);
     assert_eq!(buffer.target_ms(), 20.0);
 }
@@ -122,34 +124,54 @@ fn reordering_up_to_300_ms_stays_in_order_and_costs_only_what_is_late() {
     assert!(order.len() >= 485, "{}", order.len());
 }
 
+/// Plays two hundred packets of a line that loses every eighth, and `lost` of them.
+fn lossy(lost: std::ops::Range<u32>) -> (Vec<Next>, JitterBuffer) {
+    run(&PLAIN, 200, |index| {
+        let comes = index % 8 != 7 && !lost.contains(&index);
+        comes.then_some(u64::from(index) * 20)
+    })
+}
+
 #[test]
-fn a_lost_packet_is_corrected_from_the_next_one() {
-    let (played, _) = run(&PLAIN, 100, |index| {
-        (index != 50).then_some(u64::from(index) * 20)
-    });
+fn on_a_lossy_line_a_lost_packet_is_corrected_from_the_next_one() {
+    let (played, buffer) = lossy(0..0);
+    assert_eq!(
+        buffer.target_ms(),
+        40.0,
+        "one packet more than without loss"
+    );
     let place = played
         .iter()
-        .position(|next| matches!(next, Next::Correct(..)))
+        .rposition(|next| matches!(next, Next::Correct(..)))
         .expect("a correction");
-    assert_eq!(played[place], Next::Correct(named(51), FRAME as usize));
-    assert_eq!(played[place - 1], Next::Packet(named(49)));
-    assert_eq!(played[place + 1], Next::Packet(named(51)));
-    assert_eq!(concealed(&played), 0);
+    let Next::Correct(payload, samples) = &played[place] else {
+        unreachable!("found as one");
+    };
+    assert_eq!((payload, *samples), (&named(192), FRAME as usize));
+    assert_eq!(played[place - 1], Next::Packet(named(190)));
+    assert_eq!(played[place + 1], Next::Packet(named(192)));
+    // The first ones come before the line is known to lose.
+    assert!(concealed(&played) <= 80, "{}", concealed(&played));
+}
+
+#[test]
+fn one_lost_packet_is_made_up_and_delays_nothing() {
+    let (played, buffer) = run(&PLAIN, 200, |index| {
+        (index != 100).then_some(u64::from(index) * 20)
+    });
+    assert_eq!(concealed(&played), 20);
+    assert_eq!(buffer.target_ms(), 20.0);
+    assert!(packets(&played).len() >= 197, "{}", packets(&played).len());
 }
 
 #[test]
 fn three_lost_packets_are_made_up_twice_and_corrected_once() {
-    let lost = 50..53;
-    let (played, _) = run(&PLAIN, 100, |index| {
-        (!lost.contains(&index)).then_some(u64::from(index) * 20)
-    });
-    let place = packets(&played).iter().position(|index| *index == 53);
-    assert!(place.is_some(), "it goes on after the gap");
-    assert_eq!(concealed(&played), 2);
-    let corrections = played
-        .iter()
-        .filter(|next| matches!(next, Next::Correct(..)));
-    assert_eq!(corrections.count(), 1);
+    let (played, _) = lossy(147..150);
+    let before = played.iter().position(|n| *n == Next::Packet(named(146)));
+    let after = played.iter().position(|n| *n == Next::Packet(named(150)));
+    let gap = &played[before.expect("played") + 1..after.expect("it goes on")];
+    assert_eq!(concealed(gap), 40, "{gap:?}");
+    assert!(matches!(gap.last(), Some(Next::Correct(..))), "{gap:?}");
 }
 
 #[test]
@@ -232,8 +254,9 @@ fn the_depth_grows_with_the_jitter_and_comes_back() {
         + played[500..]
             .iter()
             .filter(|next| matches!(next, Next::Correct(..)))
-            .count();
-    assert!(late <= 5, "{late}");
+            .count()
+            * 20;
+    assert!(late <= 100, "{late} ms");
     for index in 1000..1600 {
         PLAIN.send(&mut buffer, index, ms(u64::from(index) * 20));
         buffer.next(ms(u64::from(index) * 20));
@@ -254,7 +277,7 @@ fn a_delay_that_stays_loses_no_packet_and_becomes_depth() {
     let order = packets(&played);
     assert_eq!(order, (0..order.len() as u32).collect::<Vec<_>>());
     assert!(
-        (1..=4).contains(&concealed(&played)),
+        (20..=80).contains(&concealed(&played)),
         "{}",
         concealed(&played)
     );
@@ -278,7 +301,7 @@ fn a_pause_of_the_sender_is_silence_and_then_goes_on() {
         played.push(buffer.next(ms(now)));
     }
     assert!(packets(&played).len() >= 148);
-    assert!(concealed(&played) <= 5);
+    assert!(concealed(&played) <= 100);
     let silent = played.iter().filter(|next| **next == Next::Silence).count();
     assert!((40..=50).contains(&silent), "{silent}");
 }
@@ -403,7 +426,10 @@ fn an_hour_with_a_card_200_ppm_off_changes_the_delay_by_less_than_20_ms() {
             }
             door.play(now);
             // What the start costs is over after half a minute.
-            if block > 3000 {
+            if block == 3000 {
+                assert!(door.made_up <= 1, "{ppm} ppm: {} x 10 ms", door.made_up);
+                door.made_up = 0;
+            } else if block > 3000 {
                 least = least.min(door.delay_ms);
                 most = most.max(door.delay_ms);
             }
@@ -443,6 +469,6 @@ fn a_day_of_silence_is_a_pause_like_any_other() {
     }
     // The time stamp went around: it takes a second packet to believe it.
     assert!(door.silent <= 8, "{}", door.silent);
-    assert!(door.made_up <= 5, "{}", door.made_up);
+    assert!(door.made_up <= 10, "{} x 10 ms", door.made_up);
     assert!(door.delay_ms < 60.0, "{}", door.delay_ms);
 }
