@@ -8,7 +8,8 @@ use std::time::Duration;
 
 // The crate `rtc`, beside this binary's module of the same name.
 use ::rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use ::rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use ::rtc::rtp::Packet;
+use ::rtc::rtp_transceiver::rtp_sender::{RTCRtpHeaderExtensionCapability, RtpCodecKind};
 use async_trait::async_trait;
 use doorstation::call::{LegId, Media, Sdp};
 use doorstation::media::VideoCodec;
@@ -20,6 +21,10 @@ use webrtc::peer_connection::{
     RTCIceGatheringState, RTCSessionDescription, Registry, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+
+/// How long pictures may wait before they are shown: a header extension that browsers
+/// know.
+const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
 struct Handler {
     gathered: mpsc::Sender<()>,
@@ -49,6 +54,12 @@ impl Peer {
     async fn new() -> Self {
         let mut engine = MediaEngine::default();
         engine.register_default_codecs().expect("codecs");
+        let extension = RTCRtpHeaderExtensionCapability {
+            uri: PLAYOUT_DELAY.to_owned(),
+        };
+        engine
+            .register_header_extension(extension, RtpCodecKind::Video, None)
+            .expect("an extension");
         let registry =
             register_default_interceptors(Registry::new(), &mut engine).expect("interceptors");
         let (gathered_tx, gathered) = mpsc::channel(1);
@@ -105,18 +116,49 @@ impl Peer {
     }
 }
 
-/// Waits for a packet of a picture and gives its stream.
-async fn packet(track: &Arc<dyn TrackRemote>) -> u32 {
+/// Waits for a packet of a picture.
+async fn packet(track: &Arc<dyn TrackRemote>) -> Packet {
     let wanted = async {
         loop {
             if let Some(TrackRemoteEvent::OnRtpPacket(packet)) = track.poll().await {
-                return packet.header.ssrc;
+                return packet;
             }
         }
     };
     tokio::time::timeout(GENEROUS, wanted)
         .await
         .expect("a packet comes")
+}
+
+#[tokio::test]
+async fn pictures_say_that_they_are_wanted_at_once_to_whoever_understands_it() {
+    let mut door = Station::new(&[VideoCodec::Vp8]);
+    let mut peer = Peer::new().await;
+    let leg = LegId::new("leg");
+    let offer = peer.offer().await;
+    let number = offer.as_str().lines().find_map(|line| {
+        let (number, uri) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
+        (uri == PLAYOUT_DELAY).then(|| number.parse::<u8>().expect("a number"))
+    });
+    let number = number.expect("the peer offers it");
+    let (answer, _) = door.answer(&leg, offer, SEND).await;
+    assert!(
+        answer.as_str().contains(PLAYOUT_DELAY),
+        "{}",
+        answer.as_str()
+    );
+    peer.apply(&answer).await;
+    door.is(&leg, Media::Connected).await;
+    door.flow(&leg, EVERYTHING).await;
+    let track = peer.track().await;
+    for _ in 0..5 {
+        let header = packet(&track).await.header;
+        let delay = header.get_extension(number);
+        // From 0 to 200 ms, 12 bits each, in steps of 10 ms.
+        assert_eq!(delay.as_deref(), Some(&[0, 0, 20][..]), "{header:?}");
+    }
+    door.close(&leg).await;
+    peer.connection.close().await.expect("closed");
 }
 
 #[tokio::test]
@@ -131,7 +173,7 @@ async fn requests_for_a_key_frame_are_granted_at_a_limited_rate() {
     let began = doorstation::clock::now();
     door.flow(&leg, EVERYTHING).await;
     let track = peer.track().await;
-    let media_ssrc = packet(&track).await;
+    let media_ssrc = packet(&track).await.header.ssrc;
     let pictures = door.pictures.clone();
     let wanted = || pictures.key_frames_wanted(VideoCodec::Vp8);
     assert_eq!(wanted(), 1, "one to begin with");

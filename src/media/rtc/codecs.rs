@@ -36,6 +36,10 @@ pub(crate) const VIDEO_CLOCK: u32 = 90_000;
 const TRANSPORT_NUMBERS: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+/// The header extension by which a sender says how long pictures may wait before they
+/// are shown (webrtc.googlesource.com/src, docs/native-code/rtp-hdrext/playout-delay).
+pub(crate) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+
 /// How many sent packets are kept for re-sending. At 1.5 Mb/s this is 0.8 s:
 /// what is asked for later comes too late.
 const RESEND_BUFFER: u16 = 128;
@@ -199,10 +203,12 @@ pub(crate) fn engine(
     if medium == Medium::Video {
         // Numbers packets over all streams of a transport, for the far end's
         // reports of when each arrived. Sound is too little to be told about.
-        let numbers = RTCRtpHeaderExtensionCapability {
-            uri: TRANSPORT_NUMBERS.to_owned(),
-        };
-        engine.register_header_extension(numbers, RtpCodecKind::Video, None)?;
+        for uri in [TRANSPORT_NUMBERS, PLAYOUT_DELAY] {
+            let extension = RTCRtpHeaderExtensionCapability {
+                uri: uri.to_owned(),
+            };
+            engine.register_header_extension(extension, RtpCodecKind::Video, None)?;
+        }
     }
     let registry = match medium {
         // Lost sound is concealed, not repeated: it would come too late.

@@ -105,9 +105,10 @@ impl Surveyor {
     }
 
     fn left(&self, packet: &rtc::rtp::Packet, now: Instant) {
-        // The number is the only extension that a session of ours writes.
-        let number = packet.header.extensions.first();
-        let Some(&[high, low]) = number.and_then(|e| e.payload.first_chunk::<2>()) else {
+        // A session of ours writes one other extension, which has three bytes.
+        let mut extensions = packet.header.extensions.iter();
+        let number = extensions.find_map(|e| <[u8; 2]>::try_from(&e.payload[..]).ok());
+        let Some(number) = number else {
             return;
         };
         let mut work = self.work();
@@ -115,7 +116,7 @@ impl Surveyor {
             packet.header.ssrc,
             packet.header.sequence_number,
             true,
-            u16::from_be_bytes([high, low]),
+            u16::from_be_bytes(number),
             packet.marshal_size(),
             now,
         );

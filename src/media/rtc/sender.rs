@@ -38,6 +38,11 @@ const PAYLOAD: usize = 1_180;
 /// is twenty times a usual picture, and one on its way answers every request.
 const KEY_FRAME_GAP: Duration = Duration::from_millis(300);
 
+/// How long the far end may keep a picture before it shows it: from 0 to 200 ms, in
+/// steps of 10 ms, 12 bits each. A door's picture is wanted now; what a browser keeps by
+/// itself to smooth the movement makes it a frame later.
+const PLAYOUT_DELAY: [u8; 3] = [0x00, 0x00, 20];
+
 /// What was negotiated for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Negotiated {
@@ -50,6 +55,8 @@ pub(crate) struct Negotiated {
     pub(crate) picture: Option<VideoCodec>,
     /// Telephone events, in either of the clocks that there are (48 and 8 kHz).
     pub(crate) events: [Option<EventFormat>; 2],
+    /// The number under which a picture's packets say how long it may wait.
+    pub(crate) playout_delay: Option<u8>,
     /// Both sides agreed that we send.
     pub(crate) sending: bool,
 }
@@ -85,6 +92,10 @@ impl Negotiated {
             sounds,
             picture,
             events: [events.next(), events.next()],
+            playout_delay: picture.and_then(|_| {
+                let mut sections = answer.sections().iter();
+                sections.find_map(|section| section.extension(codecs::PLAYOUT_DELAY))
+            }),
             sending,
         })
     }
@@ -191,6 +202,8 @@ struct Writer {
     counters: Arc<Counters>,
     ssrc: u32,
     sequence: u16,
+    /// See [`Negotiated::playout_delay`].
+    playout_delay: Option<u8>,
 }
 
 impl Writer {
@@ -200,6 +213,7 @@ impl Writer {
             counters: Arc::clone(&out.counters),
             ssrc: out.ssrc,
             sequence: rand::random(),
+            playout_delay: None,
         }
     }
 
@@ -212,7 +226,7 @@ impl Writer {
         payload: Bytes,
     ) -> bool {
         let bytes = payload.len();
-        let packet = rtp::Packet {
+        let mut packet = rtp::Packet {
             header: rtp::header::Header {
                 version: 2,
                 marker,
@@ -224,6 +238,11 @@ impl Writer {
             },
             payload,
         };
+        if let Some(number) = self.playout_delay {
+            let delay = Bytes::from_static(&PLAYOUT_DELAY);
+            // It refuses numbers beyond 14 only, and those are not negotiated.
+            let _ = packet.header.set_extension(number, delay);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         // The error would print the whole packet.
         let written = self.track.write_rtp(packet).await.is_ok();
@@ -307,6 +326,7 @@ impl PictureStream {
         codec: VideoCodec,
         gate: &mut Gate,
     ) -> bool {
+        self.writer.playout_delay = negotiated.playout_delay;
         let mut needs_key = true;
         // A request that came too soon after the last one is kept until then.
         let mut owed = false;

@@ -202,6 +202,17 @@ impl Section {
         })
     }
 
+    /// The number of a header extension (RFC 8285), where one byte is enough for it.
+    pub(crate) fn extension(&self, uri: &str) -> Option<u8> {
+        self.lines.iter().find_map(|line| {
+            let (number, rest) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
+            // A direction may stand behind the number, parameters behind the name.
+            let number = number.split('/').next()?.parse().ok()?;
+            let named = rest.split(' ').next() == Some(uri);
+            (named && (1..=14).contains(&number)).then_some(number)
+        })
+    }
+
     /// Writes the section, each line ending in CRLF.
     pub(crate) fn write(&self, out: &mut String) {
         out.push_str(&format!(
