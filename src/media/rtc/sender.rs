@@ -38,10 +38,11 @@ const PAYLOAD: usize = 1_180;
 /// is twenty times a usual picture, and one on its way answers every request.
 const KEY_FRAME_GAP: Duration = Duration::from_millis(300);
 
-/// How long the far end may keep a picture before it shows it: from 0 to 200 ms, in
-/// steps of 10 ms, 12 bits each. A door's picture is wanted now; what a browser keeps by
-/// itself to smooth the movement makes it a frame later.
-const PLAYOUT_DELAY: [u8; 3] = [0x00, 0x00, 20];
+/// How long the far end may keep a picture before it shows it, least and most, in steps of
+/// 10 ms, 12 bits each: not at all. A door's picture is wanted now; what a browser keeps
+/// to smooth the movement makes it a frame later. And where it cannot show as many as
+/// come, this lets it leave some out; any other most would be a queue of pictures.
+const PLAYOUT_DELAY: [u8; 3] = [0, 0, 0];
 
 /// What was negotiated for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
