@@ -8,6 +8,7 @@ import { HOLD, onHold } from "../../src/gateway/web/hold.js";
 import { KandyClient } from "../../src/gateway/web/kandy.js";
 import { isHeld, wantsVideo } from "../../src/gateway/web/media.js";
 import { RequestError, Rest, userPath } from "../../src/gateway/web/rest.js";
+import { describe } from "../../src/gateway/web/screen.js";
 import { synthesise } from "../../src/gateway/web/sound.js";
 import { Messages } from "../../src/gateway/web/store.js";
 import { Visitors } from "../../src/gateway/web/visitors.js";
@@ -361,6 +362,16 @@ const stories = {
     localStorage.setItem("doorstation.messages", '{"not":"a list"}');
     equal(new Messages().list.length, 0);
     localStorage.clear();
+  },
+
+  "nobody has rung yet is said only where no visitor is shown either"() {
+    const quiet = (stillTime) =>
+      describe({
+        login: false, station: null, call: null, online: true, ready: true, unreachable: false,
+        last: null, newest: undefined, bellError: "", picture: { visible: false, stillTime },
+      });
+    equal(quiet(0).more, en.nobody);
+    equal([quiet(1).more, quiet(1).still !== ""], ["", true]);
   },
 
   async "visitors' pictures are fetched once each, newest first, and go with the person"() {

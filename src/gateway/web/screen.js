@@ -83,7 +83,7 @@ function talking({ state, muted, microphone, unheard }) {
 }
 
 /** What the quiet screen remembers: the call just over, else the last visitor. */
-function memory({ station, last, newest, unreachable, bellError }) {
+function memory({ station, last, newest, unreachable, bellError, picture }) {
   if (bellError) return { outcome: bellError, more: "" };
   if (unreachable) return { outcome: "", more: word("unreachableHint") };
   if (last) {
@@ -94,7 +94,8 @@ function memory({ station, last, newest, unreachable, bellError }) {
       more: missed ? word(last.reason) : talked,
     };
   }
-  if (!newest) return { outcome: "", more: word("nobody") };
+  // A browser that is new here knows of no call, and the station of a visitor.
+  if (!newest) return { outcome: "", more: picture.stillTime ? "" : word("nobody") };
   if (newest.kind === "missed") return { outcome: "", more: missedSentence(newest, station) };
   return { outcome: "", more: word("lastVisitor", { moment: moment(newest.time) }) };
 }

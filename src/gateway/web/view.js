@@ -46,6 +46,7 @@ export function paint(screen) {
   use("ring-sign", state === "calling" ? "call" : "bell");
   text("outcome", screen.outcome);
   text("outcome-more", screen.more);
+  $("memory").classList.toggle("empty", !screen.outcome && !screen.more);
   $("last-picture").hidden = !screen.still;
   text("still-time", screen.still);
   $("camera-chip").hidden = !screen.cameraChoice;
