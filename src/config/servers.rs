@@ -248,18 +248,7 @@ fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Opti
             None
         }
         (Some(file), None) if !other => noted(table, &file, secrets::from_file(&file.value)),
-        (None, Some(credential)) if !other => {
-            if !people::is_name(&credential.value) {
-                table.note(
-                    &credential,
-                    "must be the name of a credential: letters, digits and - . _",
-                );
-                return None;
-            }
-            let directory = around.credentials.as_deref();
-            let secret = secrets::from_credential(directory, &credential.value);
-            noted(table, &credential, secret)
-        }
+        (None, Some(credential)) if !other => handed_over(table, &credential, around),
         (None, None) if other => None,
         (None, None) => {
             table.missing(
@@ -280,6 +269,30 @@ fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Opti
             None
         }
     }
+}
+
+/// What systemd hands to the service by this name; what keeps it from us is noted.
+pub(super) fn handed_over(
+    table: &Table<'_, '_>,
+    credential: &At<String>,
+    around: &Surroundings,
+) -> Option<Secret> {
+    let name = &credential.value;
+    if !people::is_name(name) {
+        let what = "must be the name of a credential: letters, digits and - . _";
+        table.note(credential, what);
+        return None;
+    }
+    let Some(directory) = &around.credentials else {
+        let what = format!(
+            "the credential '{}' is not to be seen here: systemd hands it to the service, \
+             by LoadCredential= in its unit",
+            short(name)
+        );
+        table.note_until_started(credential, what);
+        return None;
+    };
+    noted(table, credential, secrets::from_credential(directory, name))
 }
 
 fn noted<T>(table: &Table<'_, '_>, at: &At<T>, secret: Result<Secret, String>) -> Option<Secret> {
