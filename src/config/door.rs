@@ -70,7 +70,7 @@ fn code(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Code> {
         table.note_with(&written, what, Some(help.into()));
     }
     let file = path(table, "code_file", around);
-    let credential = table.text("credential");
+    let credential = table.letters("credential", people::NAME);
     if let (Some(file), Some(_)) = (&file, &credential) {
         table.note(file, "is one way too many to give the code; keep one");
         return None;

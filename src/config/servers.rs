@@ -72,7 +72,7 @@ pub(super) fn address(
 
 fn domain(table: &mut Table<'_, '_>) -> String {
     const DEFAULT: &str = "home.local";
-    let Some(domain) = table.text("domain") else {
+    let Some(domain) = table.letters("domain", people::DOMAIN) else {
         return DEFAULT.into();
     };
     if !people::is_domain(&domain.value) {
@@ -87,7 +87,7 @@ fn domain(table: &mut Table<'_, '_>) -> String {
 
 /// The station's own name at its gateway.
 fn door(table: &mut Table<'_, '_>, domain: &str) -> Address {
-    let written = table.text("door");
+    let written = table.letters("door", people::NAME);
     let local = written.as_ref().map_or("door", |at| at.value.as_str());
     if let Some(at) = written.as_ref().filter(|_| !people::is_name(local)) {
         table.note(
@@ -105,7 +105,9 @@ fn tls(table: &mut Table<'_, '_>, listen: Option<&At<SocketAddr>>, around: &Surr
     let plain = table.boolean("plain_http").filter(|at| at.value);
     let certificate = path(table, "certificate_file", around);
     let key = path(table, "key_file", around);
-    let names = table.texts("certificate_names").unwrap_or_default();
+    let names = table
+        .list_of("certificate_names", people::DOMAIN)
+        .unwrap_or_default();
     for name in names.iter().filter(|name| !people::is_domain(&name.value)) {
         let what = format!("'{}' is not the name of a machine", short(&name.value));
         table.note(name, what);
@@ -185,7 +187,7 @@ fn user(
     domain: &str,
     around: &Surroundings,
 ) -> Option<(At<String>, User)> {
-    let written = table.text("name");
+    let written = table.letters("name", people::NAME);
     let display_name = name(table, "display_name");
     let password = user_password(table, around);
     let may_open = flag(table, "may_open", false);
@@ -231,7 +233,7 @@ fn user_password(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Pas
 /// `password_file` or `credential`: one of them, or none if `other` is given.
 fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Option<Secret> {
     let file = path(table, "password_file", around);
-    let credential = table.text("credential");
+    let credential = table.letters("credential", people::NAME);
     if let Some(written) = table.refused("password") {
         let what = "does not stand in this file: write it to a file of mode 0600";
         let help = "name that file with 'password_file'";
@@ -304,7 +306,10 @@ pub(super) fn account(
     table: &mut Table<'_, '_>,
     around: &Surroundings,
 ) -> Option<(At<String>, Account)> {
-    let id = required(table, "name", "what ring lists and logs call this account");
+    let id = table.letters("name", people::NAME);
+    if id.is_none() && !table.has("name") {
+        table.missing("name", "what ring lists and logs call this account");
+    }
     let user = required(table, "user", "the login, such as \"door@example.org\"");
     let password = secret(table, around, false);
     let rest = required(
