@@ -18,14 +18,14 @@ const FIRST_MS: u64 = 10_000;
 const RESTART_MS: u64 = 1_000;
 /// Whom it was connected with knows after so long.
 const TOLD_MS: u64 = 5_000;
-/// A loop that stands still ends the process after so long: `supervisor::STUCK` and what
-/// systemd's `WatchdogSec=` adds.
-const GONE_MS: u64 = 30_000;
+/// A loop that stands still ends the process after so long: `supervisor::STUCK`, the
+/// second between two looks, and the unit's `WatchdogSec=`.
+const GONE_MS: u64 = 20_000 + 1_000 + 10_000;
 /// `TimeoutAbortSec=`: a process of which all threads stand still does not even end by
 /// the signal that asks for its core. So does one that a debugger holds.
 const ABORT_MS: u64 = 5_000;
 /// What a busy machine adds to each.
-const SLACK_MS: u64 = 1_000;
+const SLACK_MS: u64 = 3_000;
 /// systemd's measure of what a service may do, of 10.
 const EXPOSED: f64 = 2.0;
 
