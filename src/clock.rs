@@ -5,6 +5,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// 2026-01-01, since 1970: a clock that says an earlier time was never set.
+pub const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+
 /// The monotonic time now.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()

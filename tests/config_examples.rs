@@ -11,6 +11,7 @@ use std::process::Command;
 
 use config_bench::{ACCOUNT, Bench, account, lines, one_user, with_gateway};
 use doorstation::config;
+use regex::Regex;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
@@ -129,6 +130,16 @@ fn compare(value: &Json, schema: &Json, at: &str, wrong: &mut Vec<String>) {
                 other => panic!("{other}"),
             },
             "enum" => wants.as_array().unwrap().contains(value),
+            "minLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 >= wants.as_u64().unwrap()),
+            "maxLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 <= wants.as_u64().unwrap()),
+            "pattern" => {
+                let pattern = Regex::new(wants.as_str().unwrap()).unwrap();
+                value.as_str().is_none_or(|text| pattern.is_match(text))
+            }
             "minimum" => value.as_i64().is_none_or(|n| n >= wants.as_i64().unwrap()),
             "maximum" => value.as_i64().is_none_or(|n| n <= wants.as_i64().unwrap()),
             "multipleOf" => value
@@ -318,6 +329,17 @@ fn what_the_reader_refuses_the_schema_refuses() {
         one_user("[log]\nlevel = 'verbose'"),
         one_user("[panel]\nkind = 'simm'"),
         one_user("[panel]\nboard = 'pi4'\n[[panel.button]]\nname = 'bell'\naction = 'open'"),
+        // Letters that are none of its own.
+        "[[gateway.user]]\nname = 'a b'\npassword_file = 'p'".to_owned(),
+        "[[gateway.user]]\nname = ''\npassword_file = 'p'".to_owned(),
+        with_gateway("domain = '-home.local'"),
+        with_gateway("domain = 'home_local'"),
+        with_gateway("door = 'front door'"),
+        with_gateway("certificate_names = ['door', 'door.']"),
+        account("name = 'a/b'"),
+        one_user(&format!("[station]\nname = '{}'", "x".repeat(65))),
+        one_user("[station]\nname = \"two\\nlines\""),
+        one_user("[sound]\ncapture = ''"),
         // A key that is missing.
         "[[gateway.user]]\npassword_file = 'p'".to_owned(),
         one_user("[[call.ring_step]]\nfor_s = 20"),
@@ -331,7 +353,10 @@ fn what_the_reader_refuses_the_schema_refuses() {
     }
     for config in [
         with_gateway("listen = '127.0.0.1:0'"),
+        with_gateway("domain = 'a'\ncertificate_names = ['door-1.home.arpa', '1']"),
         account("expires_s = 60"),
+        account("name = '-a._b-'"),
+        one_user(&format!("[station]\nname = '{}'", "ü".repeat(64))),
     ] {
         bench.load(&config).unwrap();
         assert_eq!(against_schema(&config), [""; 0], "{config}");

@@ -231,12 +231,14 @@ fn without_systemd_a_credential_is_explained() {
     let bench = Bench::new();
     let path = bench.write("[[gateway.user]]\nname = 'alice'\ncredential = 'alice'");
     let faults = config::load_with(&path, None).unwrap_err();
+    let told = faults.to_string();
     assert!(
-        faults
-            .to_string()
-            .contains("not started by systemd with LoadCredential="),
-        "{faults}"
+        told.contains("systemd hands it to the service, by LoadCredential= in its unit"),
+        "{told}"
     );
+    // Whoever only checks the file is told, and no more.
+    let told = config::check(&path).unwrap().unwrap();
+    assert_eq!(told.iter().count(), 1, "{told}");
 }
 
 #[test]

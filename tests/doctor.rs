@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use common::station::{DOOR, Demo, PASSWORD};
@@ -14,6 +16,8 @@ mod common;
 mod coturn;
 mod video_file;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doorstation");
+
 /// The doctor's findings and its exit code.
 struct Visit {
     findings: Vec<Value>,
@@ -22,11 +26,17 @@ struct Visit {
 
 impl Visit {
     async fn pay(config: &Path, socket: &Path) -> Result<Self> {
-        let output = Command::new(env!("CARGO_BIN_EXE_doorstation"))
+        Self::by(Command::new(PROGRAM), config, socket).await
+    }
+
+    /// `program` is the doctor's program, or one that ends by running its arguments.
+    async fn by(mut program: Command, config: &Path, socket: &Path) -> Result<Self> {
+        let output = program
             .args(["doctor", "--json", "--config"])
             .arg(config)
             .arg("--socket")
             .arg(socket)
+            .stdin(Stdio::null())
             .output()
             .await?;
         let text = String::from_utf8(output.stdout)?;
@@ -223,6 +233,178 @@ async fn a_picture_that_shows_nobody_is_told_with_what_to_look_at() -> Result<()
         fs::write(&file, lines)?;
         let visit = Visit::pay(&file, &folder.path().join("none")).await?;
         visit.tells("warning", "picture", word, remedy)?;
+    }
+    Ok(())
+}
+
+/// What a machine of these faults shows, on a machine that has none of them: in file
+/// systems of its own, laid over the kernel's, for the doctor alone. `$1` is the station's
+/// state, `$2` what stands in for `iw`, the rest is run there.
+const FAULTY_MACHINE: &str = r#"
+set -e
+state=$1 iw=$2
+shift 2
+mount -t tmpfs -o size=8m full "$state"
+cat /dev/zero >"$state/rest" 2>/dev/null || true
+mount -t tmpfs faults /sys/block
+mkdir -p /sys/block/mmcblk0/device
+echo '0x0b 0x01' >/sys/block/mmcblk0/device/life_time
+mount -t tmpfs faults /sys/fs
+mkdir -p /sys/fs/ext4/mmcblk0p2
+echo 3 >/sys/fs/ext4/mmcblk0p2/errors_count
+mount -t tmpfs faults /sys/class/thermal
+mkdir -p /sys/class/thermal/thermal_zone0
+echo 84000 >/sys/class/thermal/thermal_zone0/temp
+mount -t tmpfs faults /sys/devices/platform
+mkdir -p /sys/devices/platform/soc/soc:firmware
+echo 50005 >/sys/devices/platform/soc/soc:firmware/get_throttled
+# What replaces this shell keeps its number.
+mount -t tmpfs faults "/proc/$$/net"
+echo ' wlan0: 0000   33.  -77.  -256        0      0      0      0      0        0' \
+    >"/proc/$$/net/wireless"
+mount --bind "$iw" /usr/sbin/iw
+exec "$@"
+"#;
+
+/// libfaketime, of the package of this name.
+fn false_clock() -> Result<PathBuf> {
+    let folders = fs::read_dir("/usr/lib")?.flatten();
+    let mut files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let found = files.find(|file| file.exists());
+    found.context("libfaketime is missing: run script/setup")
+}
+
+/// Whether a process may have file systems of its own; says so where it may not, which is a
+/// failure where nothing may be skipped.
+async fn may_have_its_own_files() -> Result<bool> {
+    let tried = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "true"])
+        .output()
+        .await?;
+    if tried.status.success() {
+        return Ok(true);
+    }
+    let why = String::from_utf8_lossy(&tried.stderr).into_owned();
+    let must_run = ["CI", "DOORSTATION_TEST_ALL"];
+    let must_run = must_run.iter().any(|name| std::env::var_os(name).is_some());
+    ensure!(!must_run, "no file systems of one's own: {why}");
+    eprintln!("skipped: this machine allows no file systems of one's own: {why}");
+    Ok(false)
+}
+
+/// A full disk, a worn card with errors on it, a clock that was never set, a hot processor
+/// with too little power, and a radio that is weak and asleep.
+#[tokio::test]
+async fn each_fault_of_the_machine_is_told_with_what_to_do() -> Result<()> {
+    if !may_have_its_own_files().await? {
+        return Ok(());
+    }
+    let lines = "[gateway]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n\
+                 [[gateway.user]]\nname = \"bob\"\npassword_file = \"password\"\n\
+                 [camera]\nsource = \"v4l2:/dev/video99\"\n\
+                 [sound]\ncapture = \"none\"\nplayback = \"none\"\n";
+    let (folder, file) = configured(lines, PASSWORD)?;
+    let state = folder.path().join("state");
+    fs::create_dir(&state)?;
+    let iw = folder.path().join("iw");
+    fs::write(&iw, "#!/bin/sh\necho 'Power save: on'\n")?;
+    fs::set_permissions(&iw, fs::Permissions::from_mode(0o755))?;
+    let mut machine = Command::new("unshare");
+    machine
+        .args(["--user", "--map-root-user", "--mount"])
+        .args(["sh", "-c", FAULTY_MACHINE, "sh"])
+        .args([&state, &iw])
+        .arg("env")
+        .arg(format!("LD_PRELOAD={}", false_clock()?.display()))
+        // Only the time of day: what waits for a moment still waits for it.
+        .args([
+            "FAKETIME=1970-01-01 00:10:00",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        ])
+        .arg(PROGRAM);
+    let visit = Visit::by(machine, &file, &folder.path().join("none")).await?;
+    visit.fails("disk", "0 MB free", "journalctl --vacuum-size")?;
+    visit.fails("clock", "1970", "timedatectl set-ntp")?;
+    visit.fails("temperature", "84 °C", "shade")?;
+    visit.fails("power", "too little voltage now", "5.1 V")?;
+    visit.fails("wear mmcblk0", "planned life", "another card")?;
+    visit.fails("file system mmcblk0p2", "3 errors", "save what matters")?;
+    visit.tells("warning", "radio wlan0", "-77 dBm", "access point nearer")?;
+    visit.tells("warning", "power save wlan0", "bursts", "power_save off")
+}
+
+/// It gives nothing but zeros, at the pace of a card.
+#[tokio::test]
+async fn a_muted_microphone_is_told_with_the_mixer() -> Result<()> {
+    let lines = account("http://127.0.0.1:9", "ws://127.0.0.1:9")
+        + "[camera]\nsource = \"v4l2:/dev/video99\"\n\
+           [sound]\ncapture = \"muted\"\nplayback = \"none\"\n";
+    let (folder, file) = configured(&lines, PASSWORD)?;
+    let fifo = folder.path().join("zeros");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )?;
+    let cards = folder.path().join("asound.conf");
+    fs::write(
+        &cards,
+        format!(
+            "pcm.nothing {{ type null }}\n\
+             pcm.muted {{\n  type file\n  slave.pcm \"nothing\"\n  file \"/dev/null\"\n  \
+             infile \"{}\"\n  format \"raw\"\n}}\n",
+            fifo.display()
+        ),
+    )?;
+    let _card = Command::new("sh")
+        .args([
+            "-c",
+            "exec >\"$1\"; while head -c 4800 /dev/zero; do sleep 0.05; done",
+            "sh",
+        ])
+        .arg(&fifo)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut doctor = Command::new(PROGRAM);
+    doctor.env("ALSA_CONFIG_PATH", cards);
+    let visit = Visit::by(doctor, &file, &folder.path().join("none")).await?;
+    visit.fails("microphone", "digital silence", "alsamixer")
+}
+
+/// `[[call.ice_server]]` of a TURN server, in a file of an account that nobody answers.
+fn helped_by(turn: &str, user: &str) -> String {
+    account("http://127.0.0.1:9", "ws://127.0.0.1:9")
+        + &format!(
+            "[[call.ice_server]]\nurl = \"{turn}\"\nusername = \"{user}\"\n\
+             password_file = \"password\"\n\
+             [camera]\nsource = \"v4l2:/dev/video99\"\n\
+             [sound]\ncapture = \"none\"\nplayback = \"none\"\n"
+        )
+}
+
+/// A log-in that a service lends for a while: its end is in its name.
+#[tokio::test]
+async fn a_turn_log_in_that_expired_is_told_apart_from_a_wrong_one() -> Result<()> {
+    let Some(coturn) = coturn::start_with_lent_logins().await? else {
+        return Ok(());
+    };
+    let now = doorstation::clock::wall().duration_since(SystemTime::UNIX_EPOCH)?;
+    let hour = Duration::from_secs(3600);
+    let check = format!("ice {}", coturn.url());
+    let (folder, file) = configured("", "")?;
+    for end in [now + hour, now - hour] {
+        let (user, password) = coturn::lent_login(end);
+        fs::write(folder.path().join("password"), password)?;
+        fs::write(&file, helped_by(coturn.url(), &user))?;
+        let visit = Visit::pay(&file, &folder.path().join("none")).await?;
+        if end > now {
+            let finding = visit.of(&check)?;
+            ensure!(finding["grade"] == "ok", "{finding}");
+        } else {
+            visit.fails(&check, "expired 60 min ago", "new username and password")?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! What systemd hears of a station: that it is up, and when; and nothing while its sound
-//! path stands still. The station's loop, signalling and the gateway are the
-//! supervisor's own tests (`each_part_that_blocks_starves_the_watchdog`,
-//! `a_loop_that_waits_for_ever_starves_the_watchdog`).
+//! path stands still. The other loops are held one by one in `service`, and in the
+//! supervisor's own tests.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 

@@ -240,7 +240,7 @@ impl Functions {
 
 /// The name of a button or a light.
 pub(super) fn thing_name(table: &mut Table<'_, '_>) -> Option<At<String>> {
-    let Some(name) = table.text("name") else {
+    let Some(name) = table.letters("name", people::NAME) else {
         table.missing("name", "what logs and configurations call it");
         return None;
     };

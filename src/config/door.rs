@@ -6,6 +6,7 @@ use super::checked::{Door, Gateway};
 use super::people::{self, Server};
 use super::raw::Table;
 use super::read::{flag, path, seconds};
+use super::servers::handed_over;
 use super::{Surroundings, secrets};
 use crate::call::{Code, DoorSettings};
 use crate::secret::Secret;
@@ -69,7 +70,7 @@ fn code(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Code> {
         table.note_with(&written, what, Some(help.into()));
     }
     let file = path(table, "code_file", around);
-    let credential = table.text("credential");
+    let credential = table.letters("credential", people::NAME);
     if let (Some(file), Some(_)) = (&file, &credential) {
         table.note(file, "is one way too many to give the code; keep one");
         return None;
@@ -80,8 +81,8 @@ fn code(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Code> {
             (file.map(|_| ()), secret)
         }
         (None, Some(credential)) => {
-            let secret = secrets::from_credential(around.credentials.as_deref(), &credential.value);
-            (credential.map(|_| ()), secret)
+            let secret = handed_over(table, &credential, around)?;
+            (credential.map(|_| ()), Ok(secret))
         }
         (None, None) => return None,
     };

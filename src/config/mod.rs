@@ -63,6 +63,9 @@ const MACHINE_ID: &str = "/etc/machine-id";
 /// Larger files are refused: the largest sensible one has a few kB.
 const LARGEST: u64 = 1024 * 1024;
 
+/// Where systemd puts the service's credentials: for root, who looks at them from outside.
+const SERVICE_CREDENTIALS: &str = "/run/credentials/doorstation.service";
+
 /// Reads and checks the file at `path`, the pieces in `conf.d` beside it, and the secrets
 /// that they name.
 ///
@@ -70,15 +73,16 @@ const LARGEST: u64 = 1024 * 1024;
 /// Every mistake in them, with its file and line.
 pub fn load(path: &Path) -> Result<Checked, Faults> {
     let directory = |name| std::env::var_os(name).map(PathBuf::from);
+    let of_service = || Some(PathBuf::from(SERVICE_CREDENTIALS)).filter(|there| there.is_dir());
     read_from(
         path,
-        directory("CREDENTIALS_DIRECTORY"),
+        directory("CREDENTIALS_DIRECTORY").or_else(of_service),
         directory("RUNTIME_DIRECTORY"),
     )
 }
 
 /// Like [`load`], for a station that may not have started yet: what its first start
-/// makes may be missing, and is told.
+/// makes and what systemd hands to it may be missing, and is told.
 ///
 /// # Errors
 /// As [`load`].

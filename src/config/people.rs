@@ -140,19 +140,53 @@ pub(super) fn address(person: &str, domain: &str) -> Result<Address, String> {
     }
 }
 
-/// Letters, digits and `- . _`: what every Kandy.js and a URL path take unescaped.
+/// What every Kandy.js and a URL path take unescaped.
+pub(super) const NAME: Letters = Letters {
+    anywhere: "-._",
+    inside: "",
+};
+/// The name of a machine, or of many.
+pub(super) const DOMAIN: Letters = Letters {
+    anywhere: "",
+    inside: "-.",
+};
+/// The most characters of either.
+const LONGEST: usize = 64;
+
+/// Letters and digits of ASCII, and a few characters more: 1 to 64. What the reader takes
+/// and the pattern of the schema are both made of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Letters {
+    /// What else may stand anywhere.
+    anywhere: &'static str,
+    /// What else may stand neither first nor last.
+    inside: &'static str,
+}
+
+impl Letters {
+    pub(super) fn fit(self, text: &str) -> bool {
+        let at_ends = |c: char| c.is_ascii_alphanumeric() || self.anywhere.contains(c);
+        (1..=LONGEST).contains(&text.len())
+            && text.starts_with(at_ends)
+            && text.ends_with(at_ends)
+            && text.chars().all(|c| at_ends(c) || self.inside.contains(c))
+    }
+
+    /// As a regular expression of JSON Schema.
+    pub(super) fn pattern(self) -> String {
+        // What has a meaning between brackets.
+        let escaped = |more: &str| more.replace('-', r"\-");
+        let (anywhere, inside) = (escaped(self.anywhere), escaped(self.inside));
+        let at_ends = format!("[A-Za-z0-9{anywhere}]");
+        let most = LONGEST - 2;
+        format!("^{at_ends}([A-Za-z0-9{anywhere}{inside}]{{0,{most}}}{at_ends})?$")
+    }
+}
+
 pub(super) fn is_name(text: &str) -> bool {
-    consists_of(text, "-._")
+    NAME.fit(text)
 }
 
-/// Letters, digits, `-` and `.`.
 pub(super) fn is_domain(text: &str) -> bool {
-    consists_of(text, "-.") && !text.starts_with(['.', '-']) && !text.ends_with(['.', '-'])
-}
-
-fn consists_of(text: &str, extra: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+    DOMAIN.fit(text)
 }

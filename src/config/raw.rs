@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, nearest};
+use super::people::Letters;
 use super::sources::Sources;
 
 /// What several tables note at once, on one thread.
@@ -32,12 +33,18 @@ pub(super) struct Asked {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Text,
+    /// A text of these letters; who asks for it says what is wrong with another.
+    Letters(Letters),
+    /// A text of so many characters at most, not empty, without control characters.
+    Line(usize),
     Boolean,
     /// A whole number, and what it is a multiple of.
     Number(RangeInclusive<u32>, u32),
     /// One of these words.
     Words(Vec<&'static str>),
     Texts,
+    /// A list of texts of these letters.
+    ListOf(Letters),
     Table,
     Tables,
     /// Nothing: it is asked for to say why it must not be there.
@@ -127,6 +134,26 @@ impl<'t, 'f> Table<'t, 'f> {
         self.text_of(key, Kind::Text)
     }
 
+    /// A text that shall be of these letters; the caller looks.
+    pub(super) fn letters(&mut self, key: &'static str, letters: Letters) -> Option<At<String>> {
+        self.text_of(key, Kind::Letters(letters))
+    }
+
+    /// A text on one line, 1 to `most` characters.
+    pub(super) fn line(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        otherwise: &str,
+    ) -> Option<At<String>> {
+        let line = self.text_of(key, Kind::Line(most))?;
+        let length = line.value.chars().count();
+        if !(1..=most).contains(&length) || line.value.contains(char::is_control) {
+            self.note(&line, otherwise);
+        }
+        Some(line)
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &'static str) -> Option<At<bool>> {
         self.typed(key, Kind::Boolean, "true or false", DeValue::as_bool)
@@ -201,7 +228,20 @@ impl<'t, 'f> Table<'t, 'f> {
 
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
-        let list = self.take(key, Kind::Texts)?;
+        self.texts_of(key, Kind::Texts)
+    }
+
+    /// A list of texts that shall be of these letters; the caller looks.
+    pub(super) fn list_of(
+        &mut self,
+        key: &'static str,
+        letters: Letters,
+    ) -> Option<Vec<At<String>>> {
+        self.texts_of(key, Kind::ListOf(letters))
+    }
+
+    fn texts_of(&mut self, key: &'static str, kind: Kind) -> Option<Vec<At<String>>> {
+        let list = self.take(key, kind)?;
         let Some(items) = list.value.as_array() else {
             self.note(&list, wrong_type(list.value, "a list of texts"));
             return None;

@@ -153,11 +153,8 @@ fn sound(table: &mut Table<'_, '_>) -> Sound {
 /// ALSA's name of a device; the word `none` and a key that is left out mean that
 /// there is no such device.
 fn alsa_name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
-    let name = table.text(key)?;
-    if name.value.is_empty() || name.value.len() > 128 || name.value.contains(char::is_control) {
-        let what = "must be ALSA's name of a device, such as \"plughw:CARD=Device\", or \"none\"";
-        table.note(&name, what);
-    }
+    let otherwise = "must be ALSA's name of a device, such as \"plughw:CARD=Device\", or \"none\"";
+    let name = table.line(key, 128, otherwise)?;
     (name.value != "none").then_some(name.value)
 }
 
@@ -172,12 +169,8 @@ fn log(table: &mut Table<'_, '_>) -> Log {
 
 /// What people call something: 1 to 64 characters, no control characters.
 pub(super) fn name(table: &mut Table<'_, '_>, key: &'static str) -> Option<String> {
-    let name = table.text(key)?;
-    let length = name.value.chars().count();
-    if !(1..=64).contains(&length) || name.value.contains(char::is_control) {
-        table.note(&name, "must be 1 to 64 characters on one line");
-    }
-    Some(name.value)
+    let name = table.line(key, 64, "must be 1 to 64 characters on one line");
+    name.map(|name| name.value)
 }
 
 /// A duration in whole seconds.

@@ -72,6 +72,10 @@ fn unnumbered(key: &str) -> String {
 fn node(kind: &Kind) -> Value {
     match kind {
         Kind::Text | Kind::Nothing => json!({ "type": "string" }),
+        Kind::Letters(letters) => json!({ "type": "string", "pattern": letters.pattern() }),
+        Kind::Line(most) => json!({
+            "type": "string", "minLength": 1, "maxLength": most, "pattern": "^\\P{Cc}*$"
+        }),
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Number(range, step) => {
             let mut number = json!({
@@ -83,7 +87,10 @@ fn node(kind: &Kind) -> Value {
             number
         }
         Kind::Words(words) => json!({ "type": "string", "enum": words }),
-        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Texts => json!({ "type": "array", "items": node(&Kind::Text) }),
+        Kind::ListOf(letters) => {
+            json!({ "type": "array", "items": node(&Kind::Letters(*letters)) })
+        }
         Kind::Table => json!({
             "type": "object", "additionalProperties": false, "properties": {}
         }),

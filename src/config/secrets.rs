@@ -39,12 +39,7 @@ pub(super) fn from_file(path: &Path) -> Result<Secret, String> {
 ///
 /// # Errors
 /// As [`from_file`].
-pub(super) fn from_credential(directory: Option<&Path>, name: &str) -> Result<Secret, String> {
-    let Some(directory) = directory else {
-        return Err(format!(
-            "the credential '{name}' was not given: not started by systemd with LoadCredential="
-        ));
-    };
+pub(super) fn from_credential(directory: &Path, name: &str) -> Result<Secret, String> {
     // systemd guards the directory itself; files in it have modes of its own.
     let file = File::open(directory.join(name)).map_err(|_| {
         format!("the credential '{name}' was not given: add LoadCredential={name}:FILE to the unit")

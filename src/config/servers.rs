@@ -72,7 +72,7 @@ pub(super) fn address(
 
 fn domain(table: &mut Table<'_, '_>) -> String {
     const DEFAULT: &str = "home.local";
-    let Some(domain) = table.text("domain") else {
+    let Some(domain) = table.letters("domain", people::DOMAIN) else {
         return DEFAULT.into();
     };
     if !people::is_domain(&domain.value) {
@@ -87,7 +87,7 @@ fn domain(table: &mut Table<'_, '_>) -> String {
 
 /// The station's own name at its gateway.
 fn door(table: &mut Table<'_, '_>, domain: &str) -> Address {
-    let written = table.text("door");
+    let written = table.letters("door", people::NAME);
     let local = written.as_ref().map_or("door", |at| at.value.as_str());
     if let Some(at) = written.as_ref().filter(|_| !people::is_name(local)) {
         table.note(
@@ -105,7 +105,9 @@ fn tls(table: &mut Table<'_, '_>, listen: Option<&At<SocketAddr>>, around: &Surr
     let plain = table.boolean("plain_http").filter(|at| at.value);
     let certificate = path(table, "certificate_file", around);
     let key = path(table, "key_file", around);
-    let names = table.texts("certificate_names").unwrap_or_default();
+    let names = table
+        .list_of("certificate_names", people::DOMAIN)
+        .unwrap_or_default();
     for name in names.iter().filter(|name| !people::is_domain(&name.value)) {
         let what = format!("'{}' is not the name of a machine", short(&name.value));
         table.note(name, what);
@@ -185,7 +187,7 @@ fn user(
     domain: &str,
     around: &Surroundings,
 ) -> Option<(At<String>, User)> {
-    let written = table.text("name");
+    let written = table.letters("name", people::NAME);
     let display_name = name(table, "display_name");
     let password = user_password(table, around);
     let may_open = flag(table, "may_open", false);
@@ -231,7 +233,7 @@ fn user_password(table: &mut Table<'_, '_>, around: &Surroundings) -> Option<Pas
 /// `password_file` or `credential`: one of them, or none if `other` is given.
 fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Option<Secret> {
     let file = path(table, "password_file", around);
-    let credential = table.text("credential");
+    let credential = table.letters("credential", people::NAME);
     if let Some(written) = table.refused("password") {
         let what = "does not stand in this file: write it to a file of mode 0600";
         let help = "name that file with 'password_file'";
@@ -248,18 +250,7 @@ fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Opti
             None
         }
         (Some(file), None) if !other => noted(table, &file, secrets::from_file(&file.value)),
-        (None, Some(credential)) if !other => {
-            if !people::is_name(&credential.value) {
-                table.note(
-                    &credential,
-                    "must be the name of a credential: letters, digits and - . _",
-                );
-                return None;
-            }
-            let directory = around.credentials.as_deref();
-            let secret = secrets::from_credential(directory, &credential.value);
-            noted(table, &credential, secret)
-        }
+        (None, Some(credential)) if !other => handed_over(table, &credential, around),
         (None, None) if other => None,
         (None, None) => {
             table.missing(
@@ -282,6 +273,30 @@ fn secret(table: &mut Table<'_, '_>, around: &Surroundings, other: bool) -> Opti
     }
 }
 
+/// What systemd hands to the service by this name; what keeps it from us is noted.
+pub(super) fn handed_over(
+    table: &Table<'_, '_>,
+    credential: &At<String>,
+    around: &Surroundings,
+) -> Option<Secret> {
+    let name = &credential.value;
+    if !people::is_name(name) {
+        let what = "must be the name of a credential: letters, digits and - . _";
+        table.note(credential, what);
+        return None;
+    }
+    let Some(directory) = &around.credentials else {
+        let what = format!(
+            "the credential '{}' is not to be seen here: systemd hands it to the service, \
+             by LoadCredential= in its unit",
+            short(name)
+        );
+        table.note_until_started(credential, what);
+        return None;
+    };
+    noted(table, credential, secrets::from_credential(directory, name))
+}
+
 fn noted<T>(table: &Table<'_, '_>, at: &At<T>, secret: Result<Secret, String>) -> Option<Secret> {
     secret.map_err(|what| table.note(at, what)).ok()
 }
@@ -291,7 +306,10 @@ pub(super) fn account(
     table: &mut Table<'_, '_>,
     around: &Surroundings,
 ) -> Option<(At<String>, Account)> {
-    let id = required(table, "name", "what ring lists and logs call this account");
+    let id = table.letters("name", people::NAME);
+    if id.is_none() && !table.has("name") {
+        table.missing("name", "what ring lists and logs call this account");
+    }
     let user = required(table, "user", "the login, such as \"door@example.org\"");
     let password = secret(table, around, false);
     let rest = required(

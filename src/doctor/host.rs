@@ -11,8 +11,8 @@ use crate::config::Checked;
 use crate::config::checked::Tls;
 use crate::{clock, usage};
 
-/// Before this the clock was never set: 2025-01-01, seconds since the epoch.
-const EARLIEST: u64 = 1_735_689_600;
+/// Before this the clock was never set: seconds since 1970.
+const EARLIEST: u64 = clock::EARLIEST.as_secs();
 /// From here on a Raspberry Pi slows down (80 °C, its firmware's limit).
 const HOT: f64 = 80.0;
 /// From here on it will on a warm day.

@@ -1,11 +1,16 @@
 //! A TURN server of Debian's (`coturn`), on this machine and with one log-in.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ring::hmac;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::process::{Child, Command};
@@ -13,6 +18,9 @@ use tokio::time::timeout;
 
 /// Who may have an address: user and password.
 pub(crate) const LOGIN: (&str, &str) = ("door", "of no importance");
+
+/// Who knows it may lend log-ins.
+const SECRET: &str = "of no importance either";
 
 const PROGRAM: &str = "/usr/bin/turnserver";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +44,25 @@ impl Coturn {
 /// Starts it on a free port of the loopback and waits until it answers; `None`, with a
 /// word, where it is not installed, which is a failure where nothing may be skipped.
 pub(crate) async fn start() -> Result<Option<Coturn>> {
+    let (user, password) = LOGIN;
+    start_for(&["--user", &format!("{user}:{password}")]).await
+}
+
+/// The same, for log-ins of [`lent_login`] and no others.
+pub(crate) async fn start_with_lent_logins() -> Result<Option<Coturn>> {
+    start_for(&["--use-auth-secret", "--static-auth-secret", SECRET]).await
+}
+
+/// User and password that are good until `end`, counted from 1970 (coturn's
+/// `--use-auth-secret`).
+pub(crate) fn lent_login(end: Duration) -> (String, String) {
+    let user = format!("{}:{}", end.as_secs(), LOGIN.0);
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
+    let password = BASE64.encode(hmac::sign(&key, user.as_bytes()));
+    (user, password)
+}
+
+async fn start_for(users: &[&str]) -> Result<Option<Coturn>> {
     if !Path::new(PROGRAM).exists() {
         let must_run = ["CI", "DOORSTATION_TEST_ALL"];
         let must_run = must_run.iter().any(|name| std::env::var_os(name).is_some());
@@ -46,13 +73,13 @@ pub(crate) async fn start() -> Result<Option<Coturn>> {
     let folder = tempfile::tempdir()?;
     // Free a moment ago; coturn takes no port 0.
     let address = UdpSocket::bind("127.0.0.1:0").await?.local_addr()?;
-    let (user, password) = LOGIN;
     let process = Command::new(PROGRAM)
         .args(["-n", "--no-tls", "--no-dtls", "--no-cli", "--lt-cred-mech"])
         .args(["--log-file", "stdout", "--allow-loopback-peers"])
         .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"])
         .args(["--listening-port", &address.port().to_string()])
-        .args(["--realm", "test", "--user", &format!("{user}:{password}")])
+        .args(["--realm", "test"])
+        .args(users)
         .arg("--pidfile")
         .arg(folder.path().join("pid"))
         .arg("--userdb")

@@ -34,9 +34,8 @@ const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
 const CA_TIME: Duration = DAY.saturating_mul(365 * 25);
 /// Clocks of clients, and of a board without a battery, may be behind.
 const BACKDATE: Duration = DAY;
-/// 2026-01-01: a clock before this has not been set. Certificates do not begin
-/// earlier.
-const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+/// Certificates do not begin before the clock was set.
+const EARLIEST: Duration = crate::clock::EARLIEST;
 
 const CA_CERT: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";

@@ -158,7 +158,8 @@ impl Client {
         }
         let rest_url = server(&settings.rest, ["https", "http"], "https://host:port")?;
         let websocket = server(&settings.websocket, ["wss", "ws"], "wss://host:port")?;
-        let tls = tls::config(settings.extra_ca_pem.as_deref())?;
+        let local = rest_url.local && websocket.local;
+        let tls = tls::config(settings.extra_ca_pem.as_deref(), local)?;
         let rest = Rest::new(
             &rest_url.text,
             &user,

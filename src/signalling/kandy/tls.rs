@@ -1,28 +1,50 @@
 //! Whom the client trusts: the public authorities, and one more if asked.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::Error;
+use crate::clock;
 
 /// TLS settings with ring, whatever provider the process has installed; trusts
-/// Mozilla's list and the certificates of `extra_ca_pem`.
-pub(super) fn config(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, Error> {
+/// Mozilla's list and the certificates of `extra_ca_pem`. `local`: the server is on this
+/// machine, and is reached though the clock was never set.
+pub(super) fn config(extra_ca_pem: Option<&[u8]>, local: bool) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(pem) = extra_ca_pem {
         add(pem, &mut roots)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let time: Arc<dyn TimeProvider> = match local {
+        true => Arc::new(SinceEarliest),
+        false => Arc::new(DefaultTimeProvider),
+    };
+    let config = ClientConfig::builder_with_details(provider, time)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Tls(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// The time of day, or the earliest that can be, where the clock is before it: a board
+/// without a battery begins in 1970. Nobody can use an old certificate against us within
+/// one machine.
+#[derive(Debug)]
+struct SinceEarliest;
+
+impl TimeProvider for SinceEarliest {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH);
+        let since = since.unwrap_or_default().max(clock::EARLIEST);
+        Some(UnixTime::since_unix_epoch(since))
+    }
 }
 
 fn add(pem: &[u8], roots: &mut RootCertStore) -> Result<(), Error> {
@@ -47,7 +69,7 @@ mod tests {
 
     #[test]
     fn without_an_installed_provider_it_still_works() {
-        assert!(config(None).is_ok());
+        assert!(config(None, false).is_ok());
     }
 
     #[test]
@@ -55,13 +77,16 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(["door.local".to_owned()]).unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        assert!(config(Some(pem.as_bytes())).is_ok());
+        assert!(config(Some(pem.as_bytes()), true).is_ok());
         for nonsense in [
             "",
             "hello",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
-            assert!(config(Some(nonsense.as_bytes())).is_err(), "{nonsense:?}");
+            assert!(
+                config(Some(nonsense.as_bytes()), true).is_err(),
+                "{nonsense:?}"
+            );
         }
     }
 }

@@ -51,7 +51,8 @@ pub struct Report {
     pub delay_jumps: u64,
     /// The microphone is shut while the speaker is audible.
     pub half_duplex: bool,
-    /// The microphone before the canceller, dBFS, smoothed over a second.
+    /// The microphone before the canceller, dBFS, smoothed over a second; -120 is a
+    /// microphone that is muted.
     pub microphone_dbfs: f32,
     /// The speaker, dBFS, smoothed over a second.
     pub speaker_dbfs: f32,
@@ -153,8 +154,8 @@ impl Supervisor {
             delay_ms: self.delay.settled,
             delay_jumps: self.delay.jumps,
             half_duplex: self.half_duplex,
-            microphone_dbfs: dbfs(self.microphone),
-            speaker_dbfs: dbfs(self.loudspeaker),
+            microphone_dbfs: level(self.microphone),
+            speaker_dbfs: level(self.loudspeaker),
         }
     }
 
@@ -283,7 +284,12 @@ pub fn power(block: &[f32; BLOCK]) -> f32 {
 
 /// A mean square as dBFS, not below the floor.
 fn dbfs(power: f32) -> f32 {
-    (10.0 * power.max(1e-12).log10()).max(FLOOR_DBFS)
+    level(power).max(FLOOR_DBFS)
+}
+
+/// A mean square as dBFS; digital silence is -120.
+fn level(power: f32) -> f32 {
+    10.0 * power.max(1e-12).log10()
 }
 
 #[cfg(test)]
