@@ -53,5 +53,6 @@ pub mod story;
 pub mod supervisor;
 pub mod tasks;
 pub mod telemetry;
+pub mod update;
 pub mod usage;
 pub mod wire;

@@ -220,6 +220,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
+    // What RAUC says is read here, and nowhere else.
+    ("update", &[]),
     (
         "cli",
         &[
@@ -234,6 +236,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "report",
             "run",
             "telemetry",
+            "update",
         ],
     ),
     ("main", &["cli"]),
@@ -267,6 +270,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["gateway"]),
     ("argon2", &["gateway", "config"]),
     ("reqwest", &["signalling::kandy"]),
+    ("semver", &["update"]),
     ("tokio_tungstenite", &["signalling::kandy"]),
     ("tracing_subscriber", &["telemetry"]),
     ("tracing_journald", &["telemetry"]),
@@ -286,7 +290,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
-            "clock", "config", "door", "media", "panel", "peer", "report", "usage",
+            "clock", "config", "door", "media", "panel", "peer", "report", "update", "usage",
         ],
     ),
     ("time", &["cli", "control", "demo", "gateway", "report"]),
