@@ -11,14 +11,17 @@
 //! * [`Engine`] is the seam: [`rauc`] is RAUC on the board, [`sim`] two slots in a folder.
 //! * `words` reads what RAUC prints, `bundle` looks at a file before RAUC does, `verity`
 //!   at every block of it, [`judge`](mod@judge) decides. None of them writes.
+//! * [`fetch`] brings a bundle over HTTPS, [`stick`] finds one on a USB stick.
 //!
 //! It decides nothing by itself and runs nowhere but in the command `doorstation update`:
 //! whoever may be root of the door says when it is updated.
 
 mod bundle;
+pub mod fetch;
 pub mod judge;
 pub mod rauc;
 pub mod sim;
+pub mod stick;
 mod verity;
 mod words;
 

@@ -221,7 +221,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
     // What RAUC says is read here, and nowhere else.
-    ("update", &[]),
+    ("update", &["usage"]),
     (
         "cli",
         &[
@@ -269,7 +269,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["gateway"]),
     ("tokio_rustls", &["gateway"]),
     ("argon2", &["gateway", "config"]),
-    ("reqwest", &["signalling::kandy"]),
+    ("reqwest", &["signalling::kandy", "update::fetch"]),
     ("semver", &["update"]),
     ("tokio_tungstenite", &["signalling::kandy"]),
     ("tracing_subscriber", &["telemetry"]),

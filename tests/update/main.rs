@@ -5,4 +5,5 @@
 
 mod bundles;
 mod engine;
+mod fetching;
 mod workshop;
