@@ -12,11 +12,13 @@
 //! * `words` reads what RAUC prints, `bundle` looks at a file before RAUC does, `verity`
 //!   at every block of it, [`judge`](mod@judge) decides. None of them writes.
 //! * [`fetch`] brings a bundle over HTTPS, [`stick`] finds one on a USB stick.
+//! * [`confirm`] says whether the version that runs is good.
 //!
 //! It decides nothing by itself and runs nowhere but in the command `doorstation update`:
 //! whoever may be root of the door says when it is updated.
 
 mod bundle;
+pub mod confirm;
 pub mod fetch;
 pub mod judge;
 pub mod rauc;

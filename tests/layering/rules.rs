@@ -220,8 +220,21 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
-    // What RAUC says is read here, and nowhere else.
-    ("update", &["usage"]),
+    // Whether a version is good is tried by a call, as a person indoors makes it; the
+    // station is asked as an operator asks it.
+    (
+        "update",
+        &[
+            "call",
+            "client",
+            "config",
+            "control",
+            "gateway",
+            "secret",
+            "signalling",
+            "usage",
+        ],
+    ),
     (
         "cli",
         &[

@@ -38,7 +38,7 @@ const BACKDATE: Duration = DAY;
 /// earlier.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
-const CA_CERT: &str = "ca.crt";
+pub(super) const CA_CERT: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
 pub(super) const LEAF_CERT: &str = "leaf.crt";
 const LEAF_KEY: &str = "leaf.key";
