@@ -44,6 +44,7 @@ pub mod panel;
 pub mod peer;
 pub mod pulse;
 pub mod report;
+pub mod reset;
 pub mod run;
 pub mod secret;
 pub mod service;

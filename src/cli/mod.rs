@@ -1,12 +1,14 @@
 //! The `doorstation` command: arguments, runtime, exit code; nothing else.
 //!
 //! `doctor` tells what the doctor found, `operate` asks a running station over its control socket, `screen` is what
-//! `status` shows, `pages` what a package installs, `logs` asks the journal, `support` packs it all for somebody else.
+//! `status` shows, `pages` what a package installs, `logs` asks the journal, `support` packs it all for somebody else,
+//! `reset` makes a new door of an old one.
 
 mod doctor;
 mod logs;
 mod operate;
 mod pages;
+mod reset;
 mod screen;
 mod support;
 
@@ -105,6 +107,8 @@ enum Command {
     Logs(logs::Arguments),
     /// Pack what somebody far away needs to help, without secrets, into one file.
     SupportBundle(support::Arguments),
+    /// Remove everything of the owner: the door starts as a new one.
+    FactoryReset(reset::Arguments),
     #[command(flatten)]
     Operate(operate::Command),
     /// Print the completions of a shell, for packages.
@@ -228,6 +232,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments, colour),
         Command::Logs(arguments) => logs::run(&arguments),
         Command::SupportBundle(arguments) => support::run(arguments),
+        Command::FactoryReset(arguments) => reset::run(&arguments),
         Command::Operate(command) => operate::run(command, look, colour),
         Command::Completions { shell } => say_bytes(&pages::completions(shell)),
         Command::Man { folder: None } => match pages::man() {

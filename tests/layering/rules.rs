@@ -220,6 +220,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
+    // It puts the package's configuration back.
+    ("reset", &["config"]),
     // Whether a version is good is tried by a call, as a person indoors makes it; the
     // station is asked as an operator asks it.
     (
@@ -246,7 +248,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "doctor",
             "door",
             "hands_on",
+            // Who may.
+            "peer",
             "report",
+            "reset",
             "run",
             "telemetry",
             "update",

@@ -6,4 +6,5 @@
 mod bundles;
 mod engine;
 mod fetching;
+mod init;
 mod workshop;
