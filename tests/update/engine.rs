@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use doorstation::clock;
 use doorstation::update::rauc::Rauc;
 use doorstation::update::sim::Sim;
 use doorstation::update::{self, Engine, Mark};
@@ -266,10 +267,10 @@ fn configure(workshop: &Workshop) -> PathBuf {
 }
 
 fn wait_until(what: &str, ready: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = clock::now() + PATIENCE;
     while !ready() {
         assert!(
-            Instant::now() < until,
+            clock::now() < until,
             "{what} is not there after {PATIENCE:?}"
         );
         std::thread::sleep(Duration::from_millis(20));
