@@ -7,6 +7,9 @@ use super::{Contents, Slots};
 /// The only format whose every block is signed, and which needs no room to be unpacked.
 const FORMAT: &str = "verity";
 
+/// How many tries U-Boot gives a version, and has again when it is good (`boot.cmd`).
+const TRIES: u32 = 3;
+
 /// Why a bundle is not installed; each in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -112,6 +115,13 @@ pub enum Refusal {
         /// Bytes of it.
         room: u64,
     },
+    /// What runs may have to go back to what would be overwritten.
+    #[error(
+        "the version that runs has not proved itself yet, and the slot beside it holds the one to \
+         go back to: wait some minutes (doorstation update status), or find out what is wrong \
+         (doorstation update confirm --dry-run)"
+    )]
+    OnTrial,
     /// There is no slot to write.
     #[error("there is no slot beside the one that runs, and none that runs is overwritten")]
     NoSlot,
@@ -140,6 +150,7 @@ impl Refusal {
             Refusal::Same(_) => "same",
             Refusal::Unordered { .. } => "unordered",
             Refusal::NoRoom { .. } => "no_room",
+            Refusal::OnTrial => "on_trial",
             Refusal::NoSlot => "no_slot",
         }
     }
@@ -172,6 +183,10 @@ pub fn judge(contents: &Contents, slots: &Slots, force: bool) -> Result<Verdict,
     let (Some(running), Some(other)) = (slots.running(), slots.other()) else {
         return Err(Refusal::NoSlot);
     };
+    // The start itself took one.
+    if running.tries_left.is_some_and(|tries| tries < TRIES) && other.version.is_some() {
+        return Err(Refusal::OnTrial);
+    }
     if let Some(room) = other.size
         && contents.image > room
     {
@@ -279,6 +294,23 @@ mod tests {
             slot.runs = false;
         }
         assert_eq!(refused(bundle("2.0.0"), none_runs), Err("no_slot"));
+    }
+
+    #[test]
+    fn what_one_may_have_to_go_back_to_is_not_overwritten() {
+        let mut slots = slots();
+        for slot in &mut slots.slots {
+            slot.version = Some("1.9.0".to_owned());
+            slot.tries_left = Some(if slot.runs { 2 } else { 3 });
+        }
+        for force in [false, true] {
+            let refused = judge(&bundle("2.0.0"), &slots, force).unwrap_err();
+            assert_eq!(refused.code(), "on_trial");
+        }
+        for slot in &mut slots.slots {
+            slot.tries_left = Some(3);
+        }
+        assert_eq!(judge(&bundle("2.0.0"), &slots, false), Ok(Verdict::Newer));
     }
 
     #[test]
