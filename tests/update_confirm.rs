@@ -142,6 +142,25 @@ async fn where_no_password_is_known_it_says_that_it_did_not_call() -> Result<()>
     station.stop().await
 }
 
+/// The station has what systemd gave it, and who tries it has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_of_the_service_is_no_reason_to_go_back() -> Result<()> {
+    let bench = Bench::new("credential = \"anna\"", "test").await?;
+    let credentials = bench.folder.path().join("credentials");
+    fs::create_dir(&credentials)?;
+    fs::write(credentials.join("anna"), PASSWORD)?;
+    let variables = [("CREDENTIALS_DIRECTORY", credentials.as_path())];
+    let mut station = Station::run_with(&bench.config, variables)?;
+    station
+        .wait("ready", |event| event["event"] == "ready")
+        .await?;
+    let (line, code) = bench.confirm("30s").await?;
+    ensure!(code == Some(0), "{line}");
+    let proof = line["proof"].to_string();
+    ensure!(proof.contains("the credential 'anna'"), "{proof}");
+    station.stop().await
+}
+
 /// A newer version leaves things behind that this one has never heard of.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_later_version_left_harms_nobody_who_goes_back() -> Result<()> {

@@ -1,4 +1,4 @@
-//! `doorstation factory-reset`: asks twice, and lets [`reset`](crate::reset) do it.
+//! `doorstation factory-reset`: asks twice, and lets [`crate::reset`] do it.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -254,4 +254,24 @@ mod tests {
         large.set_len(LARGEST + 1).unwrap();
         assert_eq!(code(&path), "too_large");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_file_holds_it_is_judged_and_nothing_panics(
+            cut in 0_usize..8400,
+            changes in proptest::collection::vec((0_usize..8400, proptest::num::u8::ANY), 0..12),
+        ) {
+            let (_keep, folder) = folder();
+            let mut bytes = outline();
+            bytes.truncate(cut);
+            for (at, value) in changes {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            let known = ["ok", "empty", "not_a_bundle", "truncated", "unsigned"];
+            let code = code(&file(&folder, &bytes));
+            proptest::prop_assert!(known.contains(&code), "{code}");
+        }
+    }
 }

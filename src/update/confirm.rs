@@ -66,9 +66,11 @@ pub async fn good(trial: &Trial) -> Result<Proof, Vec<String>> {
 
 async fn once(trial: &Trial, length: Duration) -> Result<Proof, Vec<String>> {
     let one = |why: String| vec![why];
-    let config = config::load(&trial.config).map_err(|faults| one(faults.to_string()))?;
+    // What systemd gives the service alone (credentials) cannot be read here.
+    let config = config::load(&trial.config);
+    let has_gateway = config.as_ref().is_ok_and(|config| config.gateway.is_some());
     let status = status(&trial.socket).map_err(one)?;
-    let wrong = wrong_with(&status, config.gateway.is_some());
+    let wrong = wrong_with(&status, has_gateway);
     if !wrong.is_empty() {
         return Err(wrong);
     }
@@ -87,10 +89,11 @@ async fn once(trial: &Trial, length: Duration) -> Result<Proof, Vec<String>> {
         proof.push("somebody talks to the door just now".to_owned());
         return Ok(proof);
     }
-    match caller(&config) {
+    let config = config.map_err(|faults| format!("its configuration cannot be read: {faults}"));
+    match config.as_ref().map_err(String::clone).and_then(caller) {
         Err(why_not) => proof.push(format!("no trial call was made: {why_not}")),
-        Ok((gateway, user, password)) => {
-            let called = call(&config, (gateway, user, password), trial, length).await;
+        Ok(caller) => {
+            let called = call(caller, trial, length).await;
             proof.push(called.map_err(one)?);
         }
     }
@@ -136,24 +139,38 @@ fn wrong_with(status: &Status, has_gateway: bool) -> Vec<String> {
     wrong
 }
 
-/// Who calls: the first user of the gateway whose password is known; of a hash it is not.
-fn caller(config: &Checked) -> Result<(&checked::Gateway, &checked::User, Secret), String> {
+/// Who calls through the gateway of a door.
+struct Caller<'c> {
+    config: &'c Checked,
+    gateway: &'c checked::Gateway,
+    user: &'c checked::User,
+    password: Secret,
+}
+
+/// The first user of the gateway whose password is known; of a hash it is not.
+fn caller(config: &Checked) -> Result<Caller<'_>, String> {
     let gateway = config.gateway.as_ref();
     let gateway = gateway.ok_or("the station has no gateway of its own")?;
     let known = gateway.users.iter().find_map(|user| match &user.password {
-        Password::Plain(password) => Some((gateway, user, password.clone())),
+        Password::Plain(password) => Some(Caller {
+            config,
+            gateway,
+            user,
+            password: password.clone(),
+        }),
         Password::Hash(_) => None,
     });
     known.ok_or_else(|| "only hashes of its users' passwords are known here".to_owned())
 }
 
-/// Calls the door as `user`, lets it answer, and looks at what comes.
-async fn call(
-    config: &Checked,
-    (gateway, user, password): (&checked::Gateway, &checked::User, Secret),
-    trial: &Trial,
-    length: Duration,
-) -> Result<String, String> {
+/// Calls the door, lets it answer, and looks at what comes.
+async fn call(caller: Caller<'_>, trial: &Trial, length: Duration) -> Result<String, String> {
+    let Caller {
+        config,
+        gateway,
+        user,
+        password,
+    } = caller;
     let client = Client::connect(Config {
         account: account(gateway, user, password)?,
         calls: Settings::default(),

@@ -206,4 +206,41 @@ mod tests {
             [PathBuf::from("/dev/sda1"), PathBuf::from("/dev/sdb")]
         );
     }
+
+    #[test]
+    fn a_stick_is_mounted_read_only_for_as_long_as_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (content, stick) = (folder.path().join("content"), folder.path().join("stick"));
+        fs::create_dir(&content).unwrap();
+        fs::write(content.join("doorstation-0.2.0.raucb"), "a bundle").unwrap();
+        fs::File::create(&stick).unwrap().set_len(4 << 20).unwrap();
+        let mut make = Command::new("/usr/sbin/mke2fs");
+        make.args(["-q", "-t", "ext4", "-d"])
+            .args([&content, &stick]);
+        let made = make.status().is_ok_and(|status| status.success());
+        if !made || !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: it takes root and mke2fs to make a stick and mount it");
+            return;
+        }
+        let mounted = Mounted::new(&stick).unwrap();
+        let at = mounted.folder.path().to_owned();
+        let bundle = newest(&at).unwrap();
+        assert_eq!(fs::read_to_string(&bundle).unwrap(), "a bundle");
+        let written = fs::write(&bundle, "another one");
+        assert!(written.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem));
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let line = mounts
+            .lines()
+            .find(|line| line.contains(at.to_str().unwrap()));
+        let options = line.unwrap().split(' ').nth(3).unwrap();
+        for option in OPTIONS.split(',') {
+            assert!(
+                options.split(',').any(|on| on == option),
+                "{option}: {options}"
+            );
+        }
+        drop(mounted);
+        assert!(!at.exists(), "it is still mounted");
+        assert!(Mounted::new(&folder.path().join("nothing")).is_err());
+    }
 }
