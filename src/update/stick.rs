@@ -218,8 +218,9 @@ mod tests {
         make.args(["-q", "-t", "ext4", "-d"])
             .args([&content, &stick]);
         let made = make.status().is_ok_and(|status| status.success());
-        if !made || !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: it takes root and mke2fs to make a stick and mount it");
+        let may = rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists();
+        if !made || !may {
+            eprintln!("skipped: it takes root, mke2fs and loop devices to make and mount a stick");
             return;
         }
         let mounted = Mounted::new(&stick).unwrap();
