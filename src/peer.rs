@@ -52,6 +52,11 @@ impl Allowed {
     }
 }
 
+/// Whether this process is root's.
+pub fn we_are_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// The number of a group; `None` where this machine has none of this name.
 pub fn group_id(name: &str) -> Option<u32> {
     id_of(name, &fs::read_to_string("/etc/group").unwrap_or_default())

@@ -1,14 +1,18 @@
 //! The `doorstation` command: arguments, runtime, exit code; nothing else.
 //!
 //! `doctor` tells what the doctor found, `operate` asks a running station over its control socket, `screen` is what
-//! `status` shows, `pages` what a package installs, `logs` asks the journal, `support` packs it all for somebody else.
+//! `status` shows, `pages` what a package installs, `logs` asks the journal, `support` packs it all for somebody else,
+//! `update` changes what is in the slots of a card, `reset` makes a new door of an old one.
 
+mod bundle;
 mod doctor;
 mod logs;
 mod operate;
 mod pages;
+mod reset;
 mod screen;
 mod support;
+mod update;
 
 use std::future::Future;
 use std::io::{IsTerminal, Write};
@@ -62,6 +66,7 @@ Examples:
   doorstation doctor                     what is wrong, and what to do about it
   doorstation call alice                 let the running station call
   doorstation logs --since -1h           what the log says of the last hour
+  doorstation update status              which versions are on the card
 
 Exit codes:
   0  done
@@ -105,6 +110,11 @@ enum Command {
     Logs(logs::Arguments),
     /// Pack what somebody far away needs to help, without secrets, into one file.
     SupportBundle(support::Arguments),
+    /// Update the image: look at the slots, install another version, go back.
+    #[command(subcommand)]
+    Update(update::Command),
+    /// Remove everything of the owner: the door starts as a new one.
+    FactoryReset(reset::Arguments),
     #[command(flatten)]
     Operate(operate::Command),
     /// Print the completions of a shell, for packages.
@@ -228,6 +238,8 @@ pub fn run() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments, colour),
         Command::Logs(arguments) => logs::run(&arguments),
         Command::SupportBundle(arguments) => support::run(arguments),
+        Command::Update(command) => update::run(command),
+        Command::FactoryReset(arguments) => reset::run(&arguments),
         Command::Operate(command) => operate::run(command, look, colour),
         Command::Completions { shell } => say_bytes(&pages::completions(shell)),
         Command::Man { folder: None } => match pages::man() {

@@ -115,7 +115,7 @@ impl Command {
 }
 
 /// A time as people write it: `90s`, `10m`, `1h 30m`.
-fn time(written: &str) -> Result<Duration, String> {
+pub(super) fn time(written: &str) -> Result<Duration, String> {
     let mistake = "a time is written like 90s, 10m or 2h, and is at least 1s";
     let time: jiff::SignedDuration = written.parse().map_err(|_| mistake)?;
     let time = Duration::try_from(time).map_err(|_| mistake)?;

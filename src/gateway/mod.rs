@@ -52,7 +52,7 @@ pub use origin::Cors;
 use origin::Hosts;
 pub use settings::{Door, Limits, Settings, User};
 use tls::Identity;
-pub use tls::{CertificateEnd, Tls, certificate_end, certificate_of};
+pub use tls::{CertificateEnd, Tls, authority_of, certificate_end, certificate_of};
 
 use crate::album::Album;
 use crate::clock;

@@ -220,6 +220,23 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hands_on", &["config", "panel", "service", "tasks"]),
+    // It puts the package's configuration back.
+    ("reset", &["config"]),
+    // Whether a version is good is tried by a call, as a person indoors makes it; the
+    // station is asked as an operator asks it.
+    (
+        "update",
+        &[
+            "call",
+            "client",
+            "config",
+            "control",
+            "gateway",
+            "secret",
+            "signalling",
+            "usage",
+        ],
+    ),
     (
         "cli",
         &[
@@ -231,9 +248,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "doctor",
             "door",
             "hands_on",
+            // Who may.
+            "peer",
             "report",
+            "reset",
             "run",
             "telemetry",
+            "update",
         ],
     ),
     ("main", &["cli"]),
@@ -266,7 +287,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["gateway"]),
     ("tokio_rustls", &["gateway"]),
     ("argon2", &["gateway", "config"]),
-    ("reqwest", &["signalling::kandy"]),
+    ("reqwest", &["signalling::kandy", "update::fetch"]),
+    ("semver", &["update"]),
     ("tokio_tungstenite", &["signalling::kandy"]),
     ("tracing_subscriber", &["telemetry"]),
     ("tracing_journald", &["telemetry"]),
@@ -286,7 +308,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
-            "clock", "config", "door", "media", "panel", "peer", "report", "usage",
+            "clock", "config", "door", "media", "panel", "peer", "report", "update", "usage",
         ],
     ),
     ("time", &["cli", "control", "demo", "gateway", "report"]),

@@ -37,7 +37,7 @@ const BACKDATE: Duration = DAY;
 /// Certificates do not begin before the clock was set.
 const EARLIEST: Duration = crate::clock::EARLIEST;
 
-const CA_CERT: &str = "ca.crt";
+pub(super) const CA_CERT: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
 pub(super) const LEAF_CERT: &str = "leaf.crt";
 const LEAF_KEY: &str = "leaf.key";

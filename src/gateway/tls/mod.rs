@@ -173,6 +173,11 @@ pub fn certificate_of(dir: &Path) -> PathBuf {
     dir.join(local_ca::LEAF_CERT)
 }
 
+/// Where the certificate of its authority is, in the same folder: what a client trusts.
+pub fn authority_of(dir: &Path) -> PathBuf {
+    dir.join(local_ca::CA_CERT)
+}
+
 /// Until when the first certificate of a PEM file is good.
 ///
 /// # Errors
