@@ -186,6 +186,40 @@ fn mistakes_in_the_wifi_are_named_without_its_password() {
 }
 
 #[test]
+fn what_was_overwritten_when_the_power_went_is_not_taken_over_again() {
+    let card = Card::new();
+    fs::write(card.path("config/anna.password"), SECRET).unwrap();
+    fs::set_permissions(
+        card.path("config/anna.password"),
+        fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    card.put("doorstation.toml", &configuration("After"))
+        .put("anna.password", &"\0".repeat(SECRET.len()));
+    let report = card.start();
+
+    assert!(report.contains("all of it is taken over"), "{report}");
+    assert!(card.read("config/doorstation.toml").contains("\"After\""));
+    assert_eq!(card.read("config/anna.password"), SECRET);
+    assert!(!card.holds("anna.password"));
+
+    // Nothing else on it: as if nothing were there.
+    card.put("doorstation.toml", &"\0".repeat(300));
+    fs::remove_file(card.path("card/doorstation-report.txt")).unwrap();
+    assert_eq!(card.start(), "");
+    assert!(!card.holds("doorstation.toml"));
+    assert!(card.read("config/doorstation.toml").contains("\"After\""));
+}
+
+#[test]
+fn a_configuration_whose_copying_was_cut_off_is_a_mistake() {
+    let card = Card::new();
+    let report = card.put("doorstation.toml", "").start();
+    assert!(report.contains("doorstation.toml is empty"), "{report}");
+    assert_eq!(card.read("config/doorstation.toml"), BEFORE);
+}
+
+#[test]
 fn a_card_with_nothing_new_gets_no_report() {
     let card = Card::new();
     assert_eq!(card.start(), "");

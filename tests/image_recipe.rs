@@ -119,6 +119,25 @@ fn programs_of_the_image_are_where_its_units_look() {
 }
 
 #[test]
+fn a_bundle_is_looked_at_before_a_slot_is_written() {
+    let config = recipe("files/etc/rauc/system.conf");
+    let handler = config
+        .lines()
+        .find_map(|line| line.strip_prefix("pre-install=/"))
+        .expect("system.conf names no pre-install handler");
+    assert!(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("board/image/files")
+            .join(handler)
+            .is_file(),
+        "{handler}"
+    );
+    // Nothing but what can be checked block by block is taken.
+    assert!(config.contains("bundle-formats=verity\n"));
+    assert!(recipe("mkcard").contains("format=verity\n"));
+}
+
+#[test]
 fn what_the_services_keep_is_on_the_data_partition() {
     let keep = recipe("keep");
     let kept: BTreeSet<_> = lines(&keep).collect();
