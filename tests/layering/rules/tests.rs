@@ -64,7 +64,7 @@ fn each_arrow_that_points_the_wrong_way_is_told() {
         (
             "src/station.rs",
             "use {reqwest::Client};",
-            "1: reqwest::Client: reqwest is for signalling::kandy",
+            "1: reqwest::Client: reqwest is for signalling::kandy, update::fetch",
         ),
         (
             "src/gateway/rest.rs",
