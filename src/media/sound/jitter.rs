@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::delays::{Delays, JUDGE_EVERY};
+
 /// Samples in a millisecond.
 const MS: i64 = 48;
 /// Bounds of the depth that is aimed at.
@@ -28,12 +30,6 @@ const TARGET_AT_START: i64 = 20 * MS;
 /// Packets that are kept: 640 ms of 10 ms packets, more than three times the
 /// largest depth. When full the oldest is dropped: old sound is worth least.
 const LIMIT: usize = 64;
-/// Packets over which the network is judged: five seconds of 20 ms packets.
-const WINDOW: usize = 256;
-/// Packets before the network's judgement replaces the start value.
-const WARM: usize = 50;
-/// Packets between two judgements, once the window is full.
-const JUDGE_EVERY: usize = 8;
 /// What is made up in one piece while nothing arrives: by as much grows the delay when
 /// the next packet was late and not lost.
 const MADE_UP: i64 = 10 * MS;
@@ -438,11 +434,11 @@ impl JitterBuffer {
     /// slowly down.
     fn judge(&mut self, arrived: Duration, timestamp: i64) {
         self.delays.add(samples(arrived) - timestamp);
-        if self.delays.count == WINDOW && !self.delays.place.is_multiple_of(JUDGE_EVERY) {
+        if !self.delays.are_due() {
             return;
         }
         let mut wanted = self.delays.spread() + MARGIN;
-        if self.delays.count < WARM {
+        if !self.delays.are_warm() {
             wanted = wanted.max(TARGET_AT_START);
         }
         if self.loss > LOSSY {
@@ -455,60 +451,6 @@ impl JitterBuffer {
 
 fn samples(time: Duration) -> i64 {
     (time.as_micros() as i64) * MS / 1000
-}
-
-/// How long packets took, relative to each other: a window of the latest.
-#[derive(Debug)]
-struct Delays {
-    values: [i64; WINDOW],
-    count: usize,
-    place: usize,
-}
-
-impl Delays {
-    fn new() -> Self {
-        Self {
-            values: [0; WINDOW],
-            count: 0,
-            place: 0,
-        }
-    }
-
-    fn clear(&mut self) {
-        (self.count, self.place) = (0, 0);
-    }
-
-    fn add(&mut self, delay: i64) {
-        let before = self.count.checked_sub(1).map(|_| {
-            let previous = (self.place + WINDOW - 1) % WINDOW;
-            self.values[previous]
-        });
-        // A sender whose clock jumped against ours says nothing about the network.
-        if before.is_some_and(|before| (before - delay).abs() > 1000 * MS) {
-            self.clear();
-        }
-        self.values[self.place] = delay;
-        self.place = (self.place + 1) % WINDOW;
-        self.count = (self.count + 1).min(WINDOW);
-    }
-
-    /// The least delay of the window.
-    fn quickest(&self) -> i64 {
-        let latest = self.values[..self.count].iter().min();
-        latest.copied().unwrap_or_default()
-    }
-
-    /// From the quickest packet to the slowest but three in a hundred.
-    fn spread(&self) -> i64 {
-        let mut sorted = self.values;
-        let sorted = &mut sorted[..self.count];
-        let Some(quickest) = sorted.iter().min().copied() else {
-            return 0;
-        };
-        let place = (self.count * 97 / 100).min(self.count - 1);
-        let (_, slow, _) = sorted.select_nth_unstable(place);
-        *slow - quickest
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 
 mod busy;
 mod capture;
+mod delays;
 pub mod drift;
 pub mod echo;
 mod encoder;
