@@ -35,6 +35,37 @@ async fn call(codecs: &[VideoCodec]) -> Call {
     Call { door, page, leg }
 }
 
+/// A network without a router has no way to the group of multicast DNS: a session that joins
+/// it is a call that fails there.
+#[tokio::test]
+async fn a_call_has_no_socket_for_multicast_dns() {
+    let mut call = call(&BOTH).await;
+    let sockets: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .expect("our own files")
+        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+        .filter_map(|link| {
+            let inode = link.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.trim_end_matches(']').to_owned())
+        })
+        .collect();
+    let mut ours = Vec::new();
+    for table in ["/proc/self/net/udp", "/proc/self/net/udp6"] {
+        let table = std::fs::read_to_string(table).expect("sockets of this machine");
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (_, port) = fields[1].rsplit_once(':').expect("address:port");
+            let port = u16::from_str_radix(port, 16).expect("a port in hex");
+            if sockets.iter().any(|inode| inode == fields[9]) {
+                ours.push(port);
+            }
+        }
+    }
+    assert!(ours.len() >= 4, "one a medium and end: {ours:?}");
+    assert!(!ours.contains(&5353), "{ours:?}");
+    call.door.close(&call.leg).await;
+    call.page.close(&call.leg).await;
+}
+
 #[tokio::test]
 async fn sound_flows_both_ways_and_the_picture_one_way() {
     let mut call = call(&BOTH).await;

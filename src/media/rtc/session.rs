@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtc::ice::mdns::MulticastDnsMode;
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -463,7 +464,9 @@ async fn connect(
 }
 
 /// ICE without waits: checks each 20 ms for up to 10 s, and the first pair that
-/// works is taken, whatever kind it is.
+/// works is taken, whatever kind it is. No multicast DNS: names of candidates are not
+/// looked up (`sdp::split` leaves them out), and joining its group fails the whole session where
+/// the network has no router.
 fn ice_settings() -> SettingEngine {
     const CHECK: Duration = Duration::from_millis(20);
     const CHECKS: u16 = 500;
@@ -473,5 +476,6 @@ fn ice_settings() -> SettingEngine {
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_relay_acceptance_min_wait(Some(Duration::ZERO))
         .with_sdp_media_level_fingerprints(true)
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build()
 }
