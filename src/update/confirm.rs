@@ -206,13 +206,14 @@ fn account(
     user: &checked::User,
     password: Secret,
 ) -> Result<kandy::Settings, String> {
-    let (secure, extra_ca_pem) = match &gateway.tls {
-        checked::Tls::Off => (false, None),
+    let (secure, authority, own) = match &gateway.tls {
+        checked::Tls::Off => (false, None, None),
         checked::Tls::Local { .. } => (
             true,
             Some(crate::gateway::authority_of(&gateway.state_dir.join("tls"))),
+            None,
         ),
-        checked::Tls::Files { certificate, .. } => (true, Some(certificate.clone())),
+        checked::Tls::Files { certificate, .. } => (true, None, Some(certificate.clone())),
     };
     let read = |file: PathBuf| {
         std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))
@@ -239,7 +240,10 @@ fn account(
         rest: format!("{rest}://{address}"),
         websocket: format!("{websocket}://{address}"),
         expires: Duration::from_secs(3600),
-        extra_ca_pem: extra_ca_pem.map(read).transpose()?,
+        extra_ca_pem: authority.map(read).transpose()?,
+        certificate: own
+            .map(|file| crate::gateway::first_certificate(&file))
+            .transpose()?,
         display_name: None,
     })
 }

@@ -57,6 +57,15 @@ pub trait Engine {
     /// It was not installed; the slot that runs is what it was, and starts next.
     fn install(&mut self, bundle: &Path, told: &mut dyn FnMut(Progress)) -> Result<(), Error>;
 
+    /// Tells an engine that looks at versions by itself that a bundle which is no newer
+    /// is wanted.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn allow_older(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Changes what starts next.
     ///
     /// # Errors
@@ -234,6 +243,9 @@ pub fn install(
     let (bundle, candidate) = look(engine, file, force)?;
     // A power cut must find it whole: what was just copied may still be in memory only.
     bundle.sync()?;
+    if candidate.verdict == Verdict::Forced {
+        engine.allow_older()?;
+    }
     engine.install(file, told)?;
     Ok(candidate)
 }

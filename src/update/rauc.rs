@@ -15,6 +15,9 @@ pub const RELEASE: &str = "/etc/doorstation-release";
 /// Which version was good in a slot: `board/image/files/usr/lib/doorstation/confirm`
 /// writes it, in a file for each slot.
 const KNOWN: &str = "/data/slots";
+/// While this file is there, the image lets RAUC install what is no newer:
+/// `board/image/files/usr/lib/doorstation/check-bundle`. It is gone at the next start.
+const ALLOWED: &str = "/run/doorstation-downgrade";
 /// The last lines of an installation that are kept to say why it failed.
 const KEPT: usize = 20;
 
@@ -29,6 +32,7 @@ pub struct Rauc {
     environment: PathBuf,
     release: PathBuf,
     known: PathBuf,
+    allowed: PathBuf,
 }
 
 impl Default for Rauc {
@@ -40,6 +44,7 @@ impl Default for Rauc {
             environment: "fw_printenv".into(),
             release: RELEASE.into(),
             known: KNOWN.into(),
+            allowed: ALLOWED.into(),
         }
     }
 }
@@ -70,6 +75,7 @@ impl Rauc {
             variables: variables.map(|(k, v)| (k.into(), v.into())).collect(),
             release: folder.join("doorstation-release"),
             known: folder.join("slots"),
+            allowed: folder.join("downgrade"),
             ..Self::default()
         }
     }
@@ -201,6 +207,15 @@ impl Engine for Rauc {
         })
     }
 
+    fn allow_older(&mut self) -> Result<(), Error> {
+        File::create(&self.allowed)
+            .map(drop)
+            .map_err(|source| Error::File {
+                file: self.allowed.clone(),
+                source,
+            })
+    }
+
     fn mark(&mut self, mark: &Mark) -> Result<(), Error> {
         match mark {
             Mark::Good => self.ask(&["status", "mark-good", "booted"])?,
@@ -221,4 +236,21 @@ fn said(output: &Output) -> Result<String, Error> {
 /// Bytes of a partition, or of a file that stands for one.
 fn size(device: &Path) -> io::Result<u64> {
     File::open(device)?.seek(SeekFrom::End(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_newer_is_allowed_where_the_image_looks_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rauc = Rauc::with(Path::new("system.conf"), folder.path(), []);
+        rauc.allow_older().unwrap();
+        assert!(folder.path().join("downgrade").is_file());
+        let hook = include_str!("../../board/image/files/usr/lib/doorstation/check-bundle");
+        assert!(hook.contains(ALLOWED));
+        drop(folder);
+        assert!(rauc.allow_older().is_err());
+    }
 }
