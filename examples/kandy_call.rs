@@ -79,6 +79,7 @@ fn config(arguments: Arguments, password: Secret) -> Result<Config> {
         websocket: format!("{websocket}://{}", arguments.server),
         expires: Duration::from_secs(3600),
         extra_ca_pem: ca.context("the certificate to trust")?,
+        certificate: None,
         display_name: None,
     };
     let devices = if arguments.real {

@@ -395,7 +395,7 @@ fn page_bell(inbox: mpsc::Sender<Input>, tasks: &Tasks) -> mpsc::Sender<()> {
 }
 
 /// The client of the station's own account: an ordinary client over the network,
-/// which trusts the gateway's own CA.
+/// which trusts the gateway's own CA, or the certificate that it was given.
 fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Settings {
     let mut address = gateway.local_addr();
     if address.ip().is_unspecified() {
@@ -421,6 +421,7 @@ fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Set
         websocket: format!("{websocket}://{address}"),
         expires: HOME_EXPIRES,
         extra_ca_pem: ca,
+        certificate: gateway.own_certificate(),
         display_name: None,
     }
 }

@@ -326,6 +326,7 @@ pub(crate) fn account_settings(account: checked::Account) -> kandy::Settings {
         websocket: account.websocket,
         expires: account.expires,
         extra_ca_pem: account.extra_ca_pem,
+        certificate: None,
         display_name: None,
     }
 }

@@ -329,6 +329,7 @@ fn config(gateway: SocketAddr) -> Config {
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
             extra_ca_pem: None,
+            certificate: None,
             display_name: None,
         },
         calls: call::Settings::default(),

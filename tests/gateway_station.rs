@@ -21,24 +21,42 @@ use tokio::sync::mpsc;
 struct House {
     _dir: tempfile::TempDir,
     port: u16,
-    ca: Vec<u8>,
+    ca: Option<Vec<u8>>,
+    certificate: Option<Vec<u8>>,
     gateway: Tasks,
 }
 
 impl House {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut settings = settings();
-        settings.tls = Tls::Local {
+        let tls = Tls::Local {
             dir: dir.path().to_owned(),
             names: Vec::new(),
         };
+        Self::with(dir, tls).await
+    }
+
+    /// With a certificate of one's own, which is made out to the door's name in the
+    /// network and not to the address at which the station reaches it.
+    async fn with_certificate() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(["door.example.org".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        Self::with(dir, Tls::Files { cert, key }).await
+    }
+
+    async fn with(dir: tempfile::TempDir, tls: Tls) -> Self {
+        let mut settings = settings();
+        settings.tls = tls;
         let tasks = Tasks::new();
         let gateway = Gateway::bind(settings, tasks.clone()).await.unwrap();
         let house = Self {
             _dir: dir,
             port: gateway.local_addr().port(),
-            ca: gateway.ca_pem().unwrap().to_vec(),
+            ca: gateway.ca_pem().map(<[u8]>::to_vec),
+            certificate: gateway.own_certificate(),
             gateway: tasks.clone(),
         };
         tasks.spawn_draining("gateway", gateway.run());
@@ -63,7 +81,8 @@ impl House {
             rest: format!("https://localhost:{}", self.port),
             websocket: format!("wss://localhost:{}", self.port),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: Some(self.ca.clone()),
+            extra_ca_pem: self.ca.clone(),
+            certificate: self.certificate.clone(),
             display_name: None,
         };
         let (inbox, news) = mpsc::channel(64);
@@ -178,6 +197,29 @@ async fn two_clients_of_ours_ring_answer_hold_and_hang_up() {
         party.tasks.stop().await;
     }
     house.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_is_known_to_the_station_and_no_other_is() {
+    let mut house = House::with_certificate().await;
+    let mut alice = house.party("alice").await;
+    alice.call(&LegId::new("a"), "bob").await;
+    assert_eq!(alice.signal(&LegId::new("a")).await, Signal::Started);
+
+    let other = House::with_certificate().await;
+    house.certificate = other.certificate.clone();
+    let mut stranger = house.party_with("bob", "bob");
+    assert_eq!(stranger.connection().await, Connection::Connecting);
+    let refused = stranger.connection().await;
+    assert_ne!(refused, Connection::Connected);
+    for tasks in [
+        &alice.tasks,
+        &stranger.tasks,
+        &house.gateway,
+        &other.gateway,
+    ] {
+        tasks.stop().await;
+    }
 }
 
 #[tokio::test]

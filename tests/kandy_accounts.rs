@@ -271,6 +271,7 @@ fn settings(account: &str, bench: &Bench) -> kandy::Settings {
         websocket: format!("ws://{}", bench.address),
         expires: Duration::from_secs(3600),
         extra_ca_pem: None,
+        certificate: None,
         display_name: None,
     }
 }

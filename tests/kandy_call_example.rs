@@ -125,6 +125,7 @@ fn config(gateway: SocketAddr, name: &str, password: &str) -> Config {
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
             extra_ca_pem: None,
+            certificate: None,
             display_name: None,
         },
         calls: Calls {

@@ -204,6 +204,7 @@ impl House {
             websocket: format!("wss://{}", self.address),
             expires: Duration::from_secs(3600),
             extra_ca_pem: Some(self.ca.clone()),
+            certificate: None,
             display_name: None,
         };
         let (inbox, news) = mpsc::channel(16);

@@ -215,6 +215,7 @@ impl Soak {
                 websocket: page.replacen("http", "ws", 1),
                 expires: Duration::from_secs(3600),
                 extra_ca_pem: None,
+                certificate: None,
                 display_name: None,
             },
             calls: Settings::default(),

@@ -52,7 +52,9 @@ pub use origin::Cors;
 use origin::Hosts;
 pub use settings::{Door, Limits, Settings, User};
 use tls::Identity;
-pub use tls::{CertificateEnd, Tls, authority_of, certificate_end, certificate_of};
+pub use tls::{
+    CertificateEnd, Tls, authority_of, certificate_end, certificate_of, first_certificate,
+};
 
 use crate::album::Album;
 use crate::clock;
@@ -172,6 +174,16 @@ impl Gateway {
     /// trust.
     pub fn ca_pem(&self) -> Option<&[u8]> {
         self.app.identity.as_ref().and_then(Identity::ca_pem)
+    }
+
+    /// The certificate that the page shows, in DER, with [`Tls::Files`]: it is made out to the
+    /// door's name in the network, which nobody may be able to ask for yet.
+    pub fn own_certificate(&self) -> Option<Vec<u8>> {
+        let identity = self.app.identity.as_ref()?;
+        match identity.ca_pem() {
+            Some(_) => None,
+            None => identity.leaf().cert.first().map(|leaf| leaf.to_vec()),
+        }
     }
 
     /// Until when the page's certificate is good; `None` without TLS.

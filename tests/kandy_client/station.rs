@@ -65,6 +65,7 @@ impl Station {
             websocket: format!("ws://{}", self.server.address),
             expires: Duration::from_secs(3600),
             extra_ca_pem: None,
+            certificate: None,
             display_name: Some("Front door".to_owned()),
         }
     }

@@ -160,6 +160,7 @@ fn config(gateway: SocketAddr, decoy: bool, media_up: Duration) -> Config {
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
             extra_ca_pem: None,
+            certificate: None,
             display_name: None,
         },
         calls: Calls {

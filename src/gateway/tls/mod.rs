@@ -178,15 +178,29 @@ pub fn authority_of(dir: &Path) -> PathBuf {
     dir.join(local_ca::CA_CERT)
 }
 
-/// Until when the first certificate of a PEM file is good.
+/// The first certificate of a PEM file, in DER.
 ///
 /// # Errors
 /// A sentence that names the file: it cannot be read, or holds no certificate.
-pub fn certificate_end(file: &Path) -> Result<SystemTime, String> {
+pub fn first_certificate(file: &Path) -> Result<Vec<u8>, String> {
     let bytes = files::read(file).map_err(|error| error.to_string())?;
-    let none = || format!("{} holds no certificate (PEM is expected)", file.display());
-    let leaf = CertificateDer::from_pem_slice(&bytes).map_err(|_| none())?;
-    end_of(&leaf).ok_or_else(none)
+    match CertificateDer::from_pem_slice(&bytes) {
+        Ok(leaf) => Ok(leaf.to_vec()),
+        Err(_) => Err(no_certificate(file)),
+    }
+}
+
+/// Until when the first certificate of a PEM file is good.
+///
+/// # Errors
+/// As of [`first_certificate`].
+pub fn certificate_end(file: &Path) -> Result<SystemTime, String> {
+    let leaf = CertificateDer::from(first_certificate(file)?);
+    end_of(&leaf).ok_or_else(|| no_certificate(file))
+}
+
+fn no_certificate(file: &Path) -> String {
+    format!("{} holds no certificate (PEM is expected)", file.display())
 }
 
 /// The last moment of a certificate; `None` for one that cannot be read.

@@ -73,6 +73,9 @@ pub struct Settings {
     pub expires: Duration,
     /// Certificates to trust beside the public authorities, PEM.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// The one certificate that the server shows, DER: nothing else is trusted then, and its
+    /// names and dates do not matter.
+    pub certificate: Option<Vec<u8>>,
     /// The name that others see when we call.
     pub display_name: Option<String>,
 }
@@ -159,7 +162,10 @@ impl Client {
         let rest_url = server(&settings.rest, ["https", "http"], "https://host:port")?;
         let websocket = server(&settings.websocket, ["wss", "ws"], "wss://host:port")?;
         let local = rest_url.local && websocket.local;
-        let tls = tls::config(settings.extra_ca_pem.as_deref(), local)?;
+        let tls = match settings.certificate {
+            Some(certificate) => tls::config_for(certificate)?,
+            None => tls::config(settings.extra_ca_pem.as_deref(), local)?,
+        };
         let rest = Rest::new(
             &rest_url.text,
             &user,
@@ -360,6 +366,7 @@ mod tests {
             websocket: websocket.to_owned(),
             expires: Duration::from_secs(3600),
             extra_ca_pem: None,
+            certificate: None,
             display_name: None,
         }
     }
