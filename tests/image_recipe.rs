@@ -178,3 +178,44 @@ fn the_ports_that_are_open_are_the_ports_that_the_document_names() {
     assert_eq!(accepted.count(), 5, "{rules}");
     assert!(rules.contains("policy drop"));
 }
+
+/// What RAUC's look at a bundle says of version `new`, where `running` runs. Nothing is
+/// mounted here, so one that is not too old ends at the look at its blocks.
+fn checked(new: &str, running: &str, allowed: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("manifest.raucm"), format!("[update]\nversion={new}\n")).unwrap();
+    fs::write(file("release"), format!("VERSION={running}\n")).unwrap();
+    if allowed {
+        fs::write(file("allowed"), "").unwrap();
+    }
+    let hook = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("board/image/files/usr/lib/doorstation/check-bundle");
+    let run = std::process::Command::new("sh")
+        .arg(hook)
+        .env("RAUC_BUNDLE_MOUNT_POINT", folder.path())
+        .env("RAUC_TARGET_SLOTS", "")
+        .env("RELEASE", file("release"))
+        .env("ALLOWED", file("allowed"))
+        .output()
+        .unwrap();
+    assert!(!run.status.success());
+    String::from_utf8(run.stdout).unwrap()
+}
+
+#[test]
+fn the_image_orders_versions_as_the_command_does() {
+    let old = "is older than";
+    for (new, running) in [
+        ("0.1.0", "0.2.0"),
+        ("0.2.0", "0.10.0"),
+        ("0.2.0-rc.1", "0.2.0"),
+        ("0.2.0-rc.2", "0.2.0-rc.10"),
+    ] {
+        let (back, on) = (checked(new, running, false), checked(running, new, false));
+        assert!(back.contains(old), "{new} over {running}: {back}");
+        assert!(on.contains("damaged"), "{running} over {new}: {on}");
+        let forced = checked(new, running, true);
+        assert!(forced.contains("damaged"), "{new} by force: {forced}");
+    }
+}
