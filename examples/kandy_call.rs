@@ -23,7 +23,7 @@ use doorstation::client::{Client, Config, Devices};
 use doorstation::media::gst::{CameraSettings, Source};
 use doorstation::media::sound::SoundSettings;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{self, Login};
+use doorstation::signalling::kandy::{self, Login, Trust};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 
 #[derive(Debug, Parser)]
@@ -78,8 +78,7 @@ fn config(arguments: Arguments, password: Secret) -> Result<Config> {
         rest: format!("{rest}://{}", arguments.server),
         websocket: format!("{websocket}://{}", arguments.server),
         expires: Duration::from_secs(3600),
-        extra_ca_pem: ca.context("the certificate to trust")?,
-        certificate: None,
+        trust: Trust::public_and(ca.context("the certificate to trust")?),
         display_name: None,
     };
     let devices = if arguments.real {

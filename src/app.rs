@@ -404,7 +404,10 @@ fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Set
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let ca = gateway.ca_pem().map(<[u8]>::to_vec);
+    let trust = match gateway.own_certificate() {
+        Some(certificate) => kandy::Trust::Only(certificate),
+        None => kandy::Trust::public_and(gateway.ca_pem().map(<[u8]>::to_vec)),
+    };
     let (rest, websocket) = if secure {
         ("https", "wss")
     } else {
@@ -420,8 +423,7 @@ fn home_client(gateway: &Gateway, secure: bool, home: HomeAccount) -> kandy::Set
         rest: format!("{rest}://{address}"),
         websocket: format!("{websocket}://{address}"),
         expires: HOME_EXPIRES,
-        extra_ca_pem: ca,
-        certificate: gateway.own_certificate(),
+        trust,
         display_name: None,
     }
 }

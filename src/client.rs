@@ -17,7 +17,7 @@
 //!         rest: "https://kandy.example.com".to_owned(),
 //!         websocket: "wss://kandy.example.com".to_owned(),
 //!         expires: Duration::from_secs(3600),
-//!         extra_ca_pem: None,
+//!         trust: kandy::Trust::Public,
 //!         display_name: None,
 //!     },
 //!     calls: Settings::default(),

@@ -325,8 +325,7 @@ pub(crate) fn account_settings(account: checked::Account) -> kandy::Settings {
         rest: account.rest,
         websocket: account.websocket,
         expires: account.expires,
-        extra_ca_pem: account.extra_ca_pem,
-        certificate: None,
+        trust: kandy::Trust::public_and(account.extra_ca_pem),
         display_name: None,
     }
 }

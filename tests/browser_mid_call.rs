@@ -29,7 +29,7 @@ use doorstation::media::gst::{CameraSettings, Source};
 use doorstation::media::sound::virtual_card::{MicSource, VirtualCard};
 use doorstation::media::sound::{EchoSettings, SoundSettings};
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{Login, Settings};
+use doorstation::signalling::kandy::{Login, Settings, Trust};
 use gateway_bench::Bench;
 use serde_json::Value;
 
@@ -328,8 +328,7 @@ fn config(gateway: SocketAddr) -> Config {
             rest: format!("http://{gateway}"),
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: None,
         },
         calls: call::Settings::default(),

@@ -13,7 +13,7 @@ use doorstation::call::{
 use doorstation::gateway::{Gateway, Tls};
 use doorstation::secret::Secret;
 use doorstation::signalling::Order;
-use doorstation::signalling::kandy::{Client, Login, Settings};
+use doorstation::signalling::kandy::{Client, Login, Settings, Trust};
 use doorstation::tasks::Tasks;
 use gateway_bench::{PATIENCE, settings};
 use tokio::sync::mpsc;
@@ -21,8 +21,7 @@ use tokio::sync::mpsc;
 struct House {
     _dir: tempfile::TempDir,
     port: u16,
-    ca: Option<Vec<u8>>,
-    certificate: Option<Vec<u8>>,
+    trust: Trust,
     gateway: Tasks,
 }
 
@@ -55,8 +54,10 @@ impl House {
         let house = Self {
             _dir: dir,
             port: gateway.local_addr().port(),
-            ca: gateway.ca_pem().map(<[u8]>::to_vec),
-            certificate: gateway.own_certificate(),
+            trust: match gateway.own_certificate() {
+                Some(certificate) => Trust::Only(certificate),
+                None => Trust::PublicAnd(gateway.ca_pem().unwrap().to_vec()),
+            },
             gateway: tasks.clone(),
         };
         tasks.spawn_draining("gateway", gateway.run());
@@ -81,8 +82,7 @@ impl House {
             rest: format!("https://localhost:{}", self.port),
             websocket: format!("wss://localhost:{}", self.port),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: self.ca.clone(),
-            certificate: self.certificate.clone(),
+            trust: self.trust.clone(),
             display_name: None,
         };
         let (inbox, news) = mpsc::channel(64);
@@ -207,7 +207,7 @@ async fn a_certificate_of_ones_own_is_known_to_the_station_and_no_other_is() {
     assert_eq!(alice.signal(&LegId::new("a")).await, Signal::Started);
 
     let other = House::with_certificate().await;
-    house.certificate = other.certificate.clone();
+    house.trust = other.trust.clone();
     let mut stranger = house.party_with("bob", "bob");
     assert_eq!(stranger.connection().await, Connection::Connecting);
     let refused = stranger.connection().await;

@@ -14,7 +14,7 @@ use doorstation::call::{
 };
 use doorstation::media;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{self, Client, Login};
+use doorstation::signalling::kandy::{self, Client, Login, Trust};
 use doorstation::station::{News, Station};
 use doorstation::tasks::Tasks;
 use tokio::sync::{mpsc, watch};
@@ -270,8 +270,7 @@ fn settings(account: &str, bench: &Bench) -> kandy::Settings {
         rest: format!("http://{}", bench.address),
         websocket: format!("ws://{}", bench.address),
         expires: Duration::from_secs(3600),
-        extra_ca_pem: None,
-        certificate: None,
+        trust: Trust::Public,
         display_name: None,
     }
 }

@@ -18,7 +18,7 @@ use doorstation::call::{
 use doorstation::client::{Client, Config, Devices};
 use doorstation::media::engine::Settings as Rtc;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{Login, Settings};
+use doorstation::signalling::kandy::{Login, Settings, Trust};
 use tokio::io::{AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::sync::mpsc;
 
@@ -124,8 +124,7 @@ fn config(gateway: SocketAddr, name: &str, password: &str) -> Config {
             rest: format!("http://{gateway}"),
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: None,
         },
         calls: Calls {

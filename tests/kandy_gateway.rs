@@ -19,7 +19,7 @@ use doorstation::call::{
 use doorstation::gateway::{Gateway, Settings as GatewaySettings, Tls};
 use doorstation::secret::Secret;
 use doorstation::signalling::Order;
-use doorstation::signalling::kandy::{Client, Login, Settings};
+use doorstation::signalling::kandy::{Client, Login, Settings, Trust};
 use doorstation::tasks::Tasks;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -203,8 +203,7 @@ impl House {
             rest: format!("https://{}", self.address),
             websocket: format!("wss://{}", self.address),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: Some(self.ca.clone()),
-            certificate: None,
+            trust: Trust::PublicAnd(self.ca.clone()),
             display_name: None,
         };
         let (inbox, news) = mpsc::channel(16);

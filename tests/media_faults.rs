@@ -20,7 +20,7 @@ use doorstation::client::{Client, Config, Devices};
 use doorstation::media::engine;
 use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{Login, Settings};
+use doorstation::signalling::kandy::{Login, Settings, Trust};
 use gateway_bench::{Bench, PATIENCE};
 use tempfile::TempDir;
 
@@ -193,8 +193,7 @@ fn bob(gateway: SocketAddr) -> Config {
             rest: format!("http://{gateway}"),
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: None,
         },
         calls: call::Settings::default(),

@@ -33,7 +33,7 @@ use doorstation::demo::{self, options::Options};
 use doorstation::media::VideoCodec;
 use doorstation::report::terminal::Look;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{self, Login};
+use doorstation::signalling::kandy::{self, Login, Trust};
 use doorstation::telemetry::{self, LogFormat};
 use gateway_bench::Session;
 use gstreamer::prelude::*;
@@ -214,8 +214,7 @@ impl Soak {
                 rest: page.to_owned(),
                 websocket: page.replacen("http", "ws", 1),
                 expires: Duration::from_secs(3600),
-                extra_ca_pem: None,
-                certificate: None,
+                trust: Trust::Public,
                 display_name: None,
             },
             calls: Settings::default(),

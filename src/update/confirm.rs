@@ -17,7 +17,7 @@ use crate::config::{self, Checked};
 use crate::control;
 use crate::control::message::{Request, Status};
 use crate::secret::Secret;
-use crate::signalling::kandy::{self, Login};
+use crate::signalling::kandy::{self, Login, Trust};
 
 /// How often it is looked at while it is not good.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -206,17 +206,18 @@ fn account(
     user: &checked::User,
     password: Secret,
 ) -> Result<kandy::Settings, String> {
-    let (secure, authority, own) = match &gateway.tls {
-        checked::Tls::Off => (false, None, None),
-        checked::Tls::Local { .. } => (
-            true,
-            Some(crate::gateway::authority_of(&gateway.state_dir.join("tls"))),
-            None,
-        ),
-        checked::Tls::Files { certificate, .. } => (true, None, Some(certificate.clone())),
-    };
-    let read = |file: PathBuf| {
-        std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))
+    let (secure, trust) = match &gateway.tls {
+        checked::Tls::Off => (false, Trust::Public),
+        checked::Tls::Local { .. } => {
+            let file = crate::gateway::authority_of(&gateway.state_dir.join("tls"));
+            let pem = std::fs::read(&file);
+            let pem = pem.map_err(|error| format!("{}: {error}", file.display()))?;
+            (true, Trust::PublicAnd(pem))
+        }
+        checked::Tls::Files { certificate, .. } => {
+            let certificate = crate::gateway::first_certificate(certificate)?;
+            (true, Trust::Only(certificate))
+        }
     };
     let mut address = gateway.listen;
     if address.ip().is_unspecified() {
@@ -240,10 +241,7 @@ fn account(
         rest: format!("{rest}://{address}"),
         websocket: format!("{websocket}://{address}"),
         expires: Duration::from_secs(3600),
-        extra_ca_pem: authority.map(read).transpose()?,
-        certificate: own
-            .map(|file| crate::gateway::first_certificate(&file))
-            .transpose()?,
+        trust,
         display_name: None,
     })
 }

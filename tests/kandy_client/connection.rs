@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorstation::call::{Connection, Input, Sdp, Signal, SignalOrder};
 use doorstation::ice;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{Client, Login};
+use doorstation::signalling::kandy::{Client, Login, Trust};
 use doorstation::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -424,7 +424,7 @@ async fn over_tls_it_trusts_the_named_authority_and_no_other() {
     let mut settings = station.settings();
     settings.rest = format!("https://{}", station.server.address);
     settings.websocket = format!("wss://{}", station.server.address);
-    settings.extra_ca_pem = Some(ca_pem.into_bytes());
+    settings.trust = Trust::PublicAnd(ca_pem.into_bytes());
     station.run_with(settings.clone());
     station.until_connected().await;
     station.start("b", "bob@demo.local").await;
@@ -432,7 +432,7 @@ async fn over_tls_it_trusts_the_named_authority_and_no_other() {
 
     let (inbox, mut news) = mpsc::channel(8);
     let (_orders, taken) = mpsc::channel(8);
-    settings.extra_ca_pem = None;
+    settings.trust = Trust::Public;
     let stranger = Client::new(settings, inbox, station.tasks.clone()).unwrap();
     station
         .tasks

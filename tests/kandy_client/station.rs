@@ -8,7 +8,7 @@ use doorstation::call::{
 use doorstation::ice;
 use doorstation::secret::Secret;
 use doorstation::signalling::Order;
-use doorstation::signalling::kandy::{Client, Login, Settings};
+use doorstation::signalling::kandy::{Client, Login, Settings, Trust};
 use doorstation::tasks::Tasks;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -64,8 +64,7 @@ impl Station {
             rest: format!("http://{}", self.server.address),
             websocket: format!("ws://{}", self.server.address),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: Some("Front door".to_owned()),
         }
     }

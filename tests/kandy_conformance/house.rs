@@ -8,7 +8,7 @@ use doorstation::call::{AccountId, CallId, Connection, Event, Settings as Calls,
 use doorstation::client::{Client, Config, Devices};
 use doorstation::media::engine::Settings as Rtc;
 use doorstation::secret::Secret;
-use doorstation::signalling::kandy::{Login, Settings};
+use doorstation::signalling::kandy::{Login, Settings, Trust};
 use serde_json::{Value, json};
 
 use crate::gateway_bench::{Bench, PATIENCE, Session};
@@ -159,8 +159,7 @@ fn config(gateway: SocketAddr, decoy: bool, media_up: Duration) -> Config {
             rest: format!("http://{gateway}"),
             websocket: format!("ws://{gateway}"),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: None,
         },
         calls: Calls {

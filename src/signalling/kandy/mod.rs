@@ -71,13 +71,29 @@ pub struct Settings {
     pub websocket: String,
     /// How long a subscription shall last; the server may grant another time.
     pub expires: Duration,
-    /// Certificates to trust beside the public authorities, PEM.
-    pub extra_ca_pem: Option<Vec<u8>>,
-    /// The one certificate that the server shows, DER: nothing else is trusted then, and its
-    /// names and dates do not matter.
-    pub certificate: Option<Vec<u8>>,
+    /// Whom it believes that the server is who it should be.
+    pub trust: Trust,
     /// The name that others see when we call.
     pub display_name: Option<String>,
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, Default)]
+pub enum Trust {
+    /// Those of the public authorities.
+    #[default]
+    Public,
+    /// Those as well that these certificates vouch for, PEM.
+    PublicAnd(Vec<u8>),
+    /// This certificate alone, DER, whatever names and dates it has.
+    Only(Vec<u8>),
+}
+
+impl Trust {
+    /// The public authorities, and perhaps certificates beside them, PEM.
+    pub fn public_and(pem: Option<Vec<u8>>) -> Self {
+        pem.map_or(Self::Public, Self::PublicAnd)
+    }
 }
 
 /// The schemes of protocol section 2.
@@ -162,10 +178,7 @@ impl Client {
         let rest_url = server(&settings.rest, ["https", "http"], "https://host:port")?;
         let websocket = server(&settings.websocket, ["wss", "ws"], "wss://host:port")?;
         let local = rest_url.local && websocket.local;
-        let tls = match settings.certificate {
-            Some(certificate) => tls::config_for(certificate)?,
-            None => tls::config(settings.extra_ca_pem.as_deref(), local)?,
-        };
+        let tls = tls::config(settings.trust, local)?;
         let rest = Rest::new(
             &rest_url.text,
             &user,
@@ -299,7 +312,7 @@ mod tests {
 
     use tokio::sync::mpsc;
 
-    use super::{Client, Error, Login, Settings, signature};
+    use super::{Client, Error, Login, Settings, Trust, signature};
     use crate::call::AccountId;
     use crate::secret::Secret;
     use crate::tasks::Tasks;
@@ -365,8 +378,7 @@ mod tests {
             rest: rest.to_owned(),
             websocket: websocket.to_owned(),
             expires: Duration::from_secs(3600),
-            extra_ca_pem: None,
-            certificate: None,
+            trust: Trust::Public,
             display_name: None,
         }
     }

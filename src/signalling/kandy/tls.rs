@@ -1,5 +1,4 @@
-//! Whom the client trusts: the public authorities, and one more if asked; or one
-//! certificate alone.
+//! Whom the client trusts, as its settings say.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,45 +12,45 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
-use super::Error;
+use super::{Error, Trust};
 use crate::clock;
 
-/// TLS settings with ring, whatever provider the process has installed; trusts
-/// Mozilla's list and the certificates of `extra_ca_pem`. `local`: the server is on this
-/// machine, and is reached though the clock was never set.
-pub(super) fn config(extra_ca_pem: Option<&[u8]>, local: bool) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(pem) = extra_ca_pem {
-        add(pem, &mut roots)?;
-    }
+/// TLS settings with ring, whatever provider the process has installed. `local`: the
+/// server is on this machine, and is reached though the clock was never set.
+pub(super) fn config(trust: Trust, local: bool) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let time: Arc<dyn TimeProvider> = match local {
         true => Arc::new(SinceEarliest),
         false => Arc::new(DefaultTimeProvider),
     };
     let config = ClientConfig::builder_with_details(provider, time)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Tls(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .map_err(|error| Error::Tls(error.to_string()))?;
+    let config = match trust {
+        Trust::Public => config.with_root_certificates(public()),
+        Trust::PublicAnd(pem) => {
+            let mut roots = public();
+            add(&pem, &mut roots)?;
+            config.with_root_certificates(roots)
+        }
+        Trust::Only(certificate) => {
+            let only = Only {
+                certificate: certificate.into(),
+                algorithms,
+            };
+            let config = config.dangerous();
+            config.with_custom_certificate_verifier(Arc::new(only))
+        }
+    };
+    Ok(config.with_no_client_auth())
 }
 
-/// TLS settings that take one certificate (DER), whatever names and dates it has.
-pub(super) fn config_for(certificate: Vec<u8>) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let only = Only {
-        certificate: certificate.into(),
-        algorithms: provider.signature_verification_algorithms,
-    };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Tls(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(only))
-        .with_no_client_auth();
-    Ok(config)
+/// Mozilla's list.
+fn public() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    roots
 }
 
 /// Takes a server that shows this certificate and has its key, and no other.
@@ -131,11 +130,11 @@ fn add(pem: &[u8], roots: &mut RootCertStore) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::config;
+    use super::{Trust, config};
 
     #[test]
     fn without_an_installed_provider_it_still_works() {
-        assert!(config(None, false).is_ok());
+        assert!(config(Trust::Public, false).is_ok());
     }
 
     #[test]
@@ -143,14 +142,14 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(["door.local".to_owned()]).unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        assert!(config(Some(pem.as_bytes()), true).is_ok());
+        assert!(config(Trust::PublicAnd(pem.into()), true).is_ok());
         for nonsense in [
             "",
             "hello",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
             assert!(
-                config(Some(nonsense.as_bytes()), true).is_err(),
+                config(Trust::PublicAnd(nonsense.into()), true).is_err(),
                 "{nonsense:?}"
             );
         }
