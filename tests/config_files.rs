@@ -108,7 +108,7 @@ fn the_full_example_shows_the_defaults() {
             sound.echo_control,
             sound.noise_suppression,
             sound.automatic_gain,
-            !sound.short_packets,
+            sound.short_packets,
             !sound.dtx,
         ];
         (switches, sound.tone_volume)

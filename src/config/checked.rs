@@ -204,7 +204,7 @@ pub struct Sound {
     pub noise_suppression: bool,
     /// Whether the microphone's sound is brought to an even level.
     pub automatic_gain: bool,
-    /// Packets of 10 ms in place of 20 ms.
+    /// Packets of 10 ms in place of 20 ms while nobody loses any.
     pub short_packets: bool,
     /// Nothing is sent while nobody speaks.
     pub dtx: bool,

@@ -142,7 +142,7 @@ fn sound(table: &mut Table<'_, '_>) -> Sound {
         echo_control: flag(table, "echo_control", true),
         noise_suppression: flag(table, "noise_suppression", true),
         automatic_gain: flag(table, "automatic_gain", true),
-        short_packets: flag(table, "short_packets", false),
+        short_packets: flag(table, "short_packets", true),
         dtx: flag(table, "dtx", false),
         tone_volume: number(table, "tone_volume", 0..=100, " per cent", 100) as u8,
     };

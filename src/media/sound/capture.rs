@@ -211,7 +211,7 @@ impl Microphone {
             .failed(&format!("the microphone {name} does not work: {reason}"));
     }
 
-    /// A whole block is there: cleaned, it becomes half of a packet.
+    /// A whole block is there: cleaned, it becomes a packet or half of one.
     fn take(&mut self, line: &mut Line) {
         line.filled = 0;
         Meters::one(&self.meters.microphone_blocks);
@@ -229,7 +229,7 @@ impl Microphone {
         self.narrow.take(&line.block, &self.meters);
         line.samples[line.held..line.held + BLOCK].copy_from_slice(&line.block);
         line.held += BLOCK;
-        if line.held == self.opus.packet() {
+        if line.held >= self.encoder.packet() {
             self.send(line);
         }
     }

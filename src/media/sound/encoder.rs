@@ -17,22 +17,21 @@ const EXPECTED_LOSS: (i32, i32) = (10, 30);
 /// Samples between two looks at the reported loss: 2 s, twice the time between two
 /// reports of a far end.
 const LOOK_EVERY: usize = 2 * RATE as usize;
+/// Per cent of loss from which packets are long: half as many, each with twice the room
+/// for the correction of the one before.
+const LOSSY: u32 = 1;
+/// Looks without such a loss until packets are short again: 10 s.
+const CLEAN_LOOKS: u32 = 5;
 
 /// How the microphone is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpusSettings {
-    /// Packets of 10 ms in place of 20 ms: 10 ms less delay for twice the packets.
+    /// Packets of 10 ms in place of 20 ms while no far end loses any: 10 ms less delay for
+    /// twice the packets.
     pub short_packets: bool,
     /// Nothing is sent while nobody speaks. The far end then hears comfort noise
     /// instead of the street.
     pub dtx: bool,
-}
-
-impl OpusSettings {
-    /// Samples of a packet.
-    pub(super) fn packet(self) -> usize {
-        if self.short_packets { BLOCK } else { 2 * BLOCK }
-    }
 }
 
 /// The largest loss that far ends reported since the last look. Written by every
@@ -57,8 +56,11 @@ impl Loss {
 #[derive(Debug)]
 pub(super) struct Encoder {
     opus: opus::Encoder,
+    short_packets: bool,
     expected: i32,
     samples: usize,
+    /// Looks since the last loss, as far as they matter.
+    clean: u32,
 }
 
 impl Encoder {
@@ -75,9 +77,17 @@ impl Encoder {
         opus.set_signal(opus::Signal::Voice)?;
         Ok(Self {
             opus,
+            short_packets: settings.short_packets,
             expected: EXPECTED_LOSS.0,
             samples: 0,
+            clean: CLEAN_LOOKS,
         })
+    }
+
+    /// Samples of the next packet.
+    pub(super) fn packet(&self) -> usize {
+        let short = self.short_packets && self.clean >= CLEAN_LOOKS;
+        if short { BLOCK } else { 2 * BLOCK }
     }
 
     /// Forgets what was said; tells whether it could.
@@ -110,6 +120,11 @@ impl Encoder {
     }
 
     fn expect(&mut self, loss: u32) -> Result<(), opus::Error> {
+        self.clean = if loss < LOSSY {
+            CLEAN_LOOKS.min(self.clean + 1)
+        } else {
+            0
+        };
         let loss = i32::try_from(loss).unwrap_or(EXPECTED_LOSS.1);
         let loss = loss.clamp(EXPECTED_LOSS.0, EXPECTED_LOSS.1);
         if loss != self.expected {
@@ -155,6 +170,37 @@ mod tests {
             encoder.encode(packet, &loss, &mut into).expect("a packet");
         }
         assert_eq!(encoder.expected_loss(), 30);
+    }
+
+    #[test]
+    fn packets_are_short_while_nobody_loses_any() {
+        let packets = |short_packets: bool, loss: &Loss, seconds: usize| {
+            let settings = OpusSettings {
+                short_packets,
+                dtx: false,
+            };
+            let mut encoder = Encoder::new(settings).expect("an encoder");
+            let mut lengths = Vec::new();
+            let mut samples = 0;
+            while samples < seconds * RATE as usize {
+                // One report in the fifth second.
+                if samples == 5 * RATE as usize {
+                    loss.note(0.03);
+                }
+                let packet = vec![0.0; encoder.packet()];
+                let encoded = encoder.encode(&packet, loss, &mut [0; 1275]);
+                encoded.expect("a packet");
+                samples += packet.len();
+                lengths.push(packet.len());
+            }
+            lengths.dedup();
+            lengths
+        };
+        let loss = Loss::default();
+        assert_eq!(packets(true, &loss, 5), [480]);
+        assert_eq!(packets(true, &loss, 12), [480, 960]);
+        assert_eq!(packets(true, &loss, 20), [480, 960, 480]);
+        assert_eq!(packets(false, &loss, 20), [960]);
     }
 
     #[test]
@@ -204,12 +250,10 @@ mod tests {
             short_packets: true,
             dtx: true,
         };
-        assert_eq!(settings.packet(), 480);
-        assert_eq!(OpusSettings::default().packet(), 960);
         let mut into = [0; 1275];
         let mut bytes = |settings: OpusSettings| {
             let mut encoder = Encoder::new(settings).expect("an encoder");
-            let silence = vec![0.0; settings.packet()];
+            let silence = vec![0.0; encoder.packet()];
             (0..200)
                 .map(|_| {
                     let length = encoder.encode(&silence, &Loss::default(), &mut into);
