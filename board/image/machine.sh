@@ -15,6 +15,9 @@ patience=900
 boot_at=1 slot_a_at=65 slot_b_at=1089 data_at=2113
 # More arguments of the emulator.
 more=()
+# Keeps what the machine writes to the card in card.log, or forgets it (try-cuts).
+recording=''
+snapshot=off
 machine=
 # Where this machine reaches that one's SSH and page. Several may run at a time.
 ssh_port=$((20000 + $$ % 10000)) page_port=$((30000 + $$ % 10000))
@@ -83,9 +86,15 @@ boot() {
 }
 
 switch_on() {
+    local drive=(-drive "if=none,id=card,file=$card,format=raw,snapshot=$snapshot")
+    if [[ -n $recording ]]; then
+        : >"$results/card.log"
+        drive=(-blockdev "driver=file,node-name=disk,filename=$card"
+            -blockdev "driver=file,node-name=log,filename=$results/card.log"
+            -blockdev "driver=blklogwrites,node-name=card,file=disk,log=log,log-sector-size=512")
+    fi
     qemu-system-aarch64 -M virt,acpi=off -cpu cortex-a72 -smp 2 -m 1G \
-        -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin \
-        -drive if=none,id=card,file="$card",format=raw -device virtio-blk-device,drive=card "${more[@]}" \
+        -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin "${drive[@]}" -device virtio-blk-device,drive=card "${more[@]}" \
         -netdev user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$ssh_port-:22,hostfwd=tcp:127.0.0.1:$page_port-:8443 \
         -device virtio-net-device,netdev=net -display none -serial "file:$results/serial.log" \
         -qmp "unix:$results/qmp,server,nowait" -qtest "unix:$results/qtest,server,nowait" -qtest-log none &
