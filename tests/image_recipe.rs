@@ -60,6 +60,18 @@ fn linux_finds_the_environment_where_u_boot_writes_it() {
 }
 
 #[test]
+fn the_kernel_has_the_room_that_mkcard_holds_it_to() {
+    let script = recipe("boot.cmd");
+    let room = script
+        .lines()
+        .find_map(|line| line.strip_prefix("setexpr ramdisk_addr_r ${kernel_addr_r} + "))
+        .expect("boot.cmd leaves the initramfs where U-Boot puts it");
+    // U-Boot moves the kernel up to the next 2 MiB.
+    let most = (hex(room) >> 20) - 2;
+    assert!(recipe("mkcard").contains(&format!("((size < {most}))")));
+}
+
+#[test]
 fn devices_are_named_as_the_initramfs_names_them() {
     let init = recipe("init");
     assert!(init.contains("ln -s \"../$disk\" /dev/doorstation/card\n"));

@@ -46,6 +46,9 @@ if test -n "${again}"; then
 fi
 echo "DOORSTATION: slot ${slot}, tries left A=${BOOT_A_LEFT} B=${BOOT_B_LEFT}"
 
+# 64 MiB for the kernel: U-Boot's own places for a Raspberry Pi are 38 MiB apart, and it
+# refuses a kernel of Debian 13 that reaches into the initramfs.
+setexpr ramdisk_addr_r ${kernel_addr_r} + 0x4000000
 part uuid ${devtype} ${devnum}:${part} rootid
 part uuid ${devtype} ${devnum}:4 dataid
 if test "${devtype}" = "virtio"; then

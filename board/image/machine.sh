@@ -1,4 +1,4 @@
-# To be sourced by try-card, try-updates and try-cuts, in the build root: an emulated arm64
+# To be sourced by try-card, try-updates, try-cuts and try-pi3, in the build root: an emulated arm64
 # board that boots a card of script/image, and what an installer or a thief of power does
 # to it. The caller has set `results`, the folder in which everything is left.
 # shellcheck shell=bash
