@@ -127,6 +127,57 @@ fn windowed_padded_fft(
     v_old.copy_from_slice(v);
 }
 
+/// Per-channel working storage of [`EchoRemover::process_capture`], kept so that no
+/// block allocates. Holds nothing from one block to the next.
+#[derive(Debug)]
+struct Scratch {
+    e: Vec<[f32; FFT_LENGTH_BY_2]>,
+    y2: Vec<[f32; FFT_LENGTH_BY_2_PLUS_1]>,
+    e2: Vec<[f32; FFT_LENGTH_BY_2_PLUS_1]>,
+    r2: Vec<[f32; FFT_LENGTH_BY_2_PLUS_1]>,
+    r2_unbounded: Vec<[f32; FFT_LENGTH_BY_2_PLUS_1]>,
+    s2_linear: Vec<[f32; FFT_LENGTH_BY_2_PLUS_1]>,
+    y_fft: Vec<FftData>,
+    e_fft: Vec<FftData>,
+    comfort_noise: Vec<FftData>,
+    high_band_comfort_noise: Vec<FftData>,
+    subtractor_output: Vec<SubtractorOutput>,
+}
+
+impl Scratch {
+    fn new(num_capture_channels: usize) -> Self {
+        Self {
+            e: vec![[0.0; FFT_LENGTH_BY_2]; num_capture_channels],
+            y2: vec![[0.0; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels],
+            e2: vec![[0.0; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels],
+            r2: vec![[0.0; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels],
+            r2_unbounded: vec![[0.0; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels],
+            s2_linear: vec![[0.0; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels],
+            y_fft: vec![FftData::default(); num_capture_channels],
+            e_fft: vec![FftData::default(); num_capture_channels],
+            comfort_noise: vec![FftData::default(); num_capture_channels],
+            high_band_comfort_noise: vec![FftData::default(); num_capture_channels],
+            subtractor_output: (0..num_capture_channels)
+                .map(|_| SubtractorOutput::default())
+                .collect(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.e.fill([0.0; FFT_LENGTH_BY_2]);
+        self.y2.fill([0.0; FFT_LENGTH_BY_2_PLUS_1]);
+        self.e2.fill([0.0; FFT_LENGTH_BY_2_PLUS_1]);
+        self.r2.fill([0.0; FFT_LENGTH_BY_2_PLUS_1]);
+        self.r2_unbounded.fill([0.0; FFT_LENGTH_BY_2_PLUS_1]);
+        self.s2_linear.fill([0.0; FFT_LENGTH_BY_2_PLUS_1]);
+        self.y_fft.fill_with(FftData::default);
+        self.e_fft.fill_with(FftData::default);
+        self.comfort_noise.fill_with(FftData::default);
+        self.high_band_comfort_noise.fill_with(FftData::default);
+        self.subtractor_output.fill_with(SubtractorOutput::default);
+    }
+}
+
 /// Removes echo from the capture signal.
 #[derive(Debug)]
 pub(crate) struct EchoRemover {
@@ -148,6 +199,7 @@ pub(crate) struct EchoRemover {
     metrics: EchoRemoverMetrics,
     e_old: Vec<[f32; FFT_LENGTH_BY_2]>,
     y_old: Vec<[f32; FFT_LENGTH_BY_2]>,
+    scratch: Scratch,
     block_counter: usize,
     gain_change_hangover: i32,
     refined_filter_output_last_selected: bool,
@@ -181,6 +233,7 @@ impl EchoRemover {
             metrics: EchoRemoverMetrics::new(),
             e_old: vec![[0.0; FFT_LENGTH_BY_2]; num_capture_channels],
             y_old: vec![[0.0; FFT_LENGTH_BY_2]; num_capture_channels],
+            scratch: Scratch::new(num_capture_channels),
             block_counter: 0,
             gain_change_hangover: 0,
             refined_filter_output_last_selected: true,
@@ -222,19 +275,20 @@ impl EchoRemover {
         debug_assert_eq!(capture.num_channels(), num_capture_channels);
 
         // Per-channel working storage.
-        let mut e = vec![[0.0f32; FFT_LENGTH_BY_2]; num_capture_channels];
-        let mut y2 = vec![[0.0f32; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels];
-        let mut e2 = vec![[0.0f32; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels];
-        let mut r2 = vec![[0.0f32; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels];
-        let mut r2_unbounded = vec![[0.0f32; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels];
-        let mut s2_linear = vec![[0.0f32; FFT_LENGTH_BY_2_PLUS_1]; num_capture_channels];
-        let mut y_fft = vec![FftData::default(); num_capture_channels];
-        let mut e_fft = vec![FftData::default(); num_capture_channels];
-        let mut comfort_noise = vec![FftData::default(); num_capture_channels];
-        let mut high_band_comfort_noise = vec![FftData::default(); num_capture_channels];
-        let mut subtractor_output: Vec<SubtractorOutput> = (0..num_capture_channels)
-            .map(|_| SubtractorOutput::default())
-            .collect();
+        self.scratch.clear();
+        let Scratch {
+            e,
+            y2,
+            e2,
+            r2,
+            r2_unbounded,
+            s2_linear,
+            y_fft,
+            e_fft,
+            comfort_noise,
+            high_band_comfort_noise,
+            subtractor_output,
+        } = &mut self.scratch;
 
         self.aec_state
             .update_capture_saturation(capture_signal_saturation);
@@ -281,7 +335,7 @@ impl EchoRemover {
             capture,
             &self.render_signal_analyzer,
             &self.aec_state,
-            &mut subtractor_output,
+            subtractor_output,
         );
 
         // Decide refined vs coarse once across all channels.
@@ -329,16 +383,16 @@ impl EchoRemover {
             adaptive_filter_frequency_responses: self.subtractor.filter_frequency_responses(),
             adaptive_filter_impulse_responses: self.subtractor.filter_impulse_responses(),
             render_buffer,
-            e2_refined: &e2,
-            y2: &y2,
-            subtractor_output: &subtractor_output,
+            e2_refined: e2,
+            y2,
+            subtractor_output,
         });
 
         // Choose the linear output.
         let y_fft_for_suppression: &[FftData] = if self.aec_state.use_linear_filter_output() {
-            &e_fft
+            e_fft
         } else {
-            &y_fft
+            y_fft
         };
 
         // Only do the below processing if the output will be used.
@@ -349,12 +403,12 @@ impl EchoRemover {
                 &ResidualEchoInput {
                     aec_state: &self.aec_state,
                     render_buffer,
-                    s2_linear: &s2_linear,
-                    y2: &y2,
+                    s2_linear,
+                    y2,
                     dominant_nearend: self.suppression_gain.is_dominant_nearend(),
                 },
-                &mut r2,
-                &mut r2_unbounded,
+                r2,
+                r2_unbounded,
             );
 
             // Suppressor nearend estimate: E2 is bound by Y2.
@@ -369,25 +423,25 @@ impl EchoRemover {
             // Select nearend spectrum (after E2 clamping).
             let nearend_spectrum: &[[f32; FFT_LENGTH_BY_2_PLUS_1]] =
                 if self.aec_state.usable_linear_estimate() {
-                    &e2
+                    e2
                 } else {
-                    &y2
+                    y2
                 };
 
             // Estimate the comfort noise.
             self.cng.compute(
                 self.aec_state.saturated_capture(),
                 nearend_spectrum,
-                &mut comfort_noise,
-                &mut high_band_comfort_noise,
+                comfort_noise,
+                high_band_comfort_noise,
             );
 
             // Suppressor echo estimate.
             let echo_spectrum: &[[f32; FFT_LENGTH_BY_2_PLUS_1]] =
                 if self.aec_state.usable_linear_estimate() {
-                    &s2_linear
+                    s2_linear
                 } else {
-                    &r2
+                    r2
                 };
 
             // Determine if the suppressor should assume clock drift.
@@ -400,8 +454,8 @@ impl EchoRemover {
                 &SuppressionInput {
                     nearend_spectrum,
                     echo_spectrum,
-                    residual_echo_spectrum: &r2,
-                    residual_echo_spectrum_unbounded: &r2_unbounded,
+                    residual_echo_spectrum: r2,
+                    residual_echo_spectrum_unbounded: r2_unbounded,
                     comfort_noise_spectrum: self.cng.noise_spectrum(),
                     render_signal_analyzer: &self.render_signal_analyzer,
                     aec_state: &self.aec_state,
@@ -413,8 +467,8 @@ impl EchoRemover {
             );
 
             self.suppression_filter.apply_gain(
-                &comfort_noise,
-                &high_band_comfort_noise,
+                comfort_noise,
+                high_band_comfort_noise,
                 &g,
                 high_bands_gain,
                 y_fft_for_suppression,
@@ -423,15 +477,15 @@ impl EchoRemover {
         } else {
             let nearend_spectrum: &[[f32; FFT_LENGTH_BY_2_PLUS_1]] =
                 if self.aec_state.usable_linear_estimate() {
-                    &e2
+                    e2
                 } else {
-                    &y2
+                    y2
                 };
             self.cng.compute(
                 self.aec_state.saturated_capture(),
                 nearend_spectrum,
-                &mut comfort_noise,
-                &mut high_band_comfort_noise,
+                comfort_noise,
+                high_band_comfort_noise,
             );
             g.fill(0.0);
         }

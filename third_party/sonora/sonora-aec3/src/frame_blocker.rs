@@ -25,7 +25,14 @@ impl FrameBlocker {
         Self {
             num_bands,
             num_channels,
-            buffer: vec![vec![Vec::with_capacity(BLOCK_SIZE); num_channels]; num_bands],
+            // A cloned `Vec` has no spare capacity, so each one is made by itself.
+            buffer: (0..num_bands)
+                .map(|_| {
+                    (0..num_channels)
+                        .map(|_| Vec::with_capacity(BLOCK_SIZE))
+                        .collect()
+                })
+                .collect(),
         }
     }
 
@@ -33,9 +40,9 @@ impl FrameBlocker {
     ///
     /// `sub_frame` is indexed as `sub_frame[band][channel]`, where each inner
     /// slice has `SUB_FRAME_LENGTH` (80) samples.
-    pub fn insert_sub_frame_and_extract_block(
+    pub fn insert_sub_frame_and_extract_block<C: AsRef<[f32]>>(
         &mut self,
-        sub_frame: &[Vec<&[f32]>],
+        sub_frame: &[Vec<C>],
         block: &mut Block,
     ) {
         debug_assert_eq!(self.num_bands, block.num_bands());
@@ -45,6 +52,7 @@ impl FrameBlocker {
             debug_assert_eq!(self.num_channels, block.num_channels());
             debug_assert_eq!(self.num_channels, sf_band.len());
             for (channel, (buf_ch, sf_ch)) in buf_band.iter_mut().zip(sf_band.iter()).enumerate() {
+                let sf_ch = sf_ch.as_ref();
                 debug_assert!(buf_ch.len() <= BLOCK_SIZE - 16);
                 debug_assert_eq!(SUB_FRAME_LENGTH, sf_ch.len());
 

@@ -121,7 +121,7 @@ impl AdaptiveDigitalGainController {
     }
 
     /// Analyzes `info`, updates the digital gain and applies it to a 10 ms frame.
-    pub fn process(&mut self, info: &FrameInfo, frame: &mut [&mut [f32]]) {
+    pub fn process<C: AsMut<[f32]>>(&mut self, info: &FrameInfo, frame: &mut [C]) {
         debug_assert!(info.speech_level_dbfs >= -150.0);
         debug_assert!(!frame.is_empty());
 

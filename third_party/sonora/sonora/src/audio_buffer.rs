@@ -319,9 +319,8 @@ impl AudioBuffer {
         if resampling_needed {
             for i in 0..self.num_channels {
                 let src = self.data.bands(i);
-                let mut temp = vec![0.0f32; buf_frames];
-                self.output_resamplers[i].resample(src, &mut temp);
-                buffer.channel_mut(i)[..buf_frames].copy_from_slice(&temp);
+                let dst = &mut buffer.channel_mut(i)[..buf_frames];
+                self.output_resamplers[i].resample(src, dst);
             }
         } else {
             for i in 0..self.num_channels {

@@ -104,11 +104,11 @@ fn compute_audio_levels(audio: &AudioBuffer) -> AudioLevels {
     }
 }
 
-/// Copies channel data out of an AudioBuffer for use with `&mut [&mut [f32]]` APIs.
-fn extract_channels(audio: &AudioBuffer) -> Vec<Vec<f32>> {
-    (0..audio.num_channels())
-        .map(|ch| audio.channel(ch).to_vec())
-        .collect()
+/// Copies channel data out of an AudioBuffer for use with per-channel APIs.
+fn extract_channels(audio: &AudioBuffer, channel_data: &mut [Vec<f32>]) {
+    for (ch, data) in channel_data.iter_mut().enumerate() {
+        audio.channel(ch).clone_into(data);
+    }
 }
 
 /// Writes channel data back into an AudioBuffer.
@@ -131,6 +131,8 @@ pub(crate) struct GainController2 {
     saturation_protector: Option<SaturationProtector>,
     adaptive_digital_controller: Option<AdaptiveDigitalGainController>,
     limiter: Limiter,
+    /// The channels being processed, kept so that no frame allocates.
+    channel_data: Vec<Vec<f32>>,
     recommended_input_volume: Option<i32>,
 }
 
@@ -200,6 +202,7 @@ impl GainController2 {
             saturation_protector,
             adaptive_digital_controller,
             limiter: Limiter::new(samples_per_channel),
+            channel_data: vec![vec![0.0; samples_per_channel]; num_channels],
             recommended_input_volume: None,
         }
     }
@@ -258,14 +261,18 @@ impl GainController2 {
         // Compute audio levels from the first channel.
         let audio_levels = compute_audio_levels(audio);
 
+        let num_channels = audio.num_channels();
+        if self.channel_data.len() < num_channels {
+            self.channel_data.resize_with(num_channels, Vec::new);
+        }
+        let channel_data = &mut self.channel_data[..num_channels];
+        extract_channels(audio, channel_data);
+
         // Noise level estimation.
-        let noise_rms_dbfs = if let Some(ref mut nle) = self.noise_level_estimator {
-            let num_ch = audio.num_channels();
-            let channels: Vec<&[f32]> = (0..num_ch).map(|ch| audio.channel(ch)).collect();
-            Some(nle.analyze(&channels))
-        } else {
-            None
-        };
+        let noise_rms_dbfs = self
+            .noise_level_estimator
+            .as_mut()
+            .map(|nle| nle.analyze(channel_data));
 
         // Speech level estimation.
         let speech_level = if let Some(ref mut sle) = self.speech_level_estimator {
@@ -307,31 +314,15 @@ impl GainController2 {
                 limiter_envelope_dbfs,
             };
 
-            // Build mutable channel slices for the adaptive controller.
-            let mut channel_data = extract_channels(audio);
-            let mut channel_slices: Vec<&mut [f32]> =
-                channel_data.iter_mut().map(|v| v.as_mut_slice()).collect();
-            adc.process(&info, &mut channel_slices);
-            write_back_channels(audio, &channel_data);
+            adc.process(&info, channel_data);
         }
 
         // Fixed gain.
-        {
-            let mut channel_data = extract_channels(audio);
-            let mut channel_slices: Vec<&mut [f32]> =
-                channel_data.iter_mut().map(|v| v.as_mut_slice()).collect();
-            self.fixed_gain_applier.apply_gain(&mut channel_slices);
-            write_back_channels(audio, &channel_data);
-        }
+        self.fixed_gain_applier.apply_gain(channel_data);
 
         // Limiter.
-        {
-            let mut channel_data = extract_channels(audio);
-            let mut channel_slices: Vec<&mut [f32]> =
-                channel_data.iter_mut().map(|v| v.as_mut_slice()).collect();
-            self.limiter.process(&mut channel_slices);
-            write_back_channels(audio, &channel_data);
-        }
+        self.limiter.process(channel_data);
+        write_back_channels(audio, channel_data);
     }
 
     /// Validates the configuration.
