@@ -13,9 +13,8 @@
 //! microphone is shut while the far end speaks, which is worse than a good canceller
 //! and much better than a howling door.
 //!
-//! 48 kHz mono, blocks of 10 ms, no clock, no thread. Ours takes no memory after the
-//! start; `sonora` 0.2 does, some fifty small pieces a block, all given back within it
-//! (`tests/sound_allocations.rs` keeps watch).
+//! 48 kHz mono, blocks of 10 ms, no clock, no thread. Takes no memory after the start:
+//! `sonora` is that of `third_party/sonora` (`tests/sound_allocations.rs` keeps watch).
 
 pub mod reference;
 pub mod supervisor;
