@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::f32::consts::TAU;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,131 +13,11 @@ use doorstation::clock;
 use doorstation::media::Tone;
 use doorstation::media::feed::{SoundCodec, Voices};
 use doorstation::media::sound::virtual_card::{MICROPHONE, MicSource, SPEAKER, VirtualCard};
-use doorstation::media::sound::{EchoSettings, Sound, SoundSettings};
-use doorstation::tasks::Tasks;
-use tokio::sync::mpsc;
+use doorstation::media::sound::{EchoSettings, SoundSettings};
 use tokio::time::timeout;
 
 mod card;
-
-/// Far more than anything here takes; a slow machine is slow, not red.
-const GENEROUS: Duration = Duration::from_secs(30);
-const RATE: usize = 48_000;
-
-/// As [`card::with_card`], for what waits.
-fn with_card<F: Future<Output = ()>>(name: &str, test: impl FnOnce(PathBuf) -> F) {
-    card::with_card(name, |directory| card::block_on(test(directory)));
-}
-
-struct Rig {
-    sound: Sound,
-    news: mpsc::Receiver<Input>,
-    tasks: Tasks,
-}
-
-fn start(settings: SoundSettings) -> Rig {
-    let (inbox, news) = mpsc::channel(16);
-    let tasks = Tasks::new();
-    let sound = Sound::start(settings, inbox, &tasks).expect("sound");
-    Rig { sound, news, tasks }
-}
-
-impl Rig {
-    async fn stop(self) {
-        timeout(GENEROUS, self.tasks.stop())
-            .await
-            .expect("the threads end");
-    }
-
-    /// Waits for news of both cards: reasons, or that they work again.
-    async fn both(&mut self) -> [Option<String>; 2] {
-        let mut told = [None, None];
-        while told.contains(&None) {
-            let input = timeout(GENEROUS, self.news.recv())
-                .await
-                .expect("news in time")
-                .expect("sound lives");
-            match input {
-                Input::Device(Device::Microphone, reason) => told[0] = Some(reason),
-                Input::Device(Device::Speaker, reason) => told[1] = Some(reason),
-                other => panic!("unexpected {other:?}"),
-            }
-        }
-        told.map(Option::unwrap)
-    }
-
-    async fn until(&self, figure: &str, wanted: f64) {
-        let reached = async {
-            while self.sound.figures()[figure] < wanted {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(GENEROUS, reached).await.expect(figure);
-    }
-
-    /// Lets the microphone be heard at the speaker for so many packets.
-    async fn loop_back(&self, packets: usize) {
-        let mut microphone = self.sound.microphone(SoundCodec::Opus);
-        let mut voice = self.sound.speaker();
-        voice.set_audible(true);
-        for sequence in 0..packets {
-            let packet = timeout(GENEROUS, microphone.recv())
-                .await
-                .expect("a packet")
-                .expect("no packet is missed");
-            voice.push(
-                SoundCodec::Opus,
-                sequence as u16,
-                packet.timestamp,
-                packet.data.clone(),
-            );
-        }
-        assert!(*voice.heard().borrow(), "it was heard");
-    }
-}
-
-fn read(path: &Path) -> Vec<f32> {
-    let mut reader = hound::WavReader::open(path).expect("a WAV file");
-    assert_eq!(reader.spec().sample_rate as usize, RATE);
-    reader
-        .samples::<i16>()
-        .map(|sample| f32::from(sample.expect("a sample")) / 32_768.0)
-        .collect()
-}
-
-fn write(path: &Path, samples: impl Iterator<Item = f32>) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE as u32,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("a file");
-    for sample in samples {
-        writer
-            .write_sample((sample * 32_767.0) as i16)
-            .expect("a sample");
-    }
-    writer.finalize().expect("a whole file");
-}
-
-/// The amplitude of one frequency (Goertzel).
-fn amplitude(samples: &[f32], hertz: f32) -> f32 {
-    let factor = 2.0 * (TAU * hertz / RATE as f32).cos();
-    let (mut one, mut two) = (0.0_f32, 0.0_f32);
-    for sample in samples {
-        let now = sample + factor * one - two;
-        (two, one) = (one, now);
-    }
-    let power = one * one + two * two - factor * one * two;
-    2.0 * power.max(0.0).sqrt() / samples.len() as f32
-}
-
-/// How loud `hertz` is in each 10 ms.
-fn track(samples: &[f32], hertz: f32) -> Vec<f32> {
-    let blocks = samples.chunks_exact(RATE / 100);
-    blocks.map(|block| amplitude(block, hertz)).collect()
-}
+use card::rig::{GENEROUS, RATE, amplitude, read, start, track, with_card, write};
 
 #[test]
 fn what_the_microphone_hears_comes_out_of_the_speaker() {
@@ -191,82 +71,6 @@ fn what_the_microphone_hears_comes_out_of_the_speaker() {
             assert!(loud >= 3 * 20, "440 Hz in {loud} blocks");
             let other = amplitude(&heard, 1234.0);
             assert!(other < 0.01, "{other} at 1234 Hz");
-        },
-    );
-}
-
-/// Adds PCMs to the card in `directory`, before anything in this process uses ALSA.
-fn add(directory: &Path, pcms: &str) {
-    let (_, path) = VirtualCard::environment(directory);
-    let mut text = std::fs::read_to_string(&path).expect("the card's configuration");
-    text.push_str(pcms);
-    std::fs::write(&path, text).expect("the card's configuration");
-}
-
-#[test]
-fn a_card_that_only_does_floating_point_keeps_tone_and_level() {
-    with_card(
-        "a_card_that_only_does_floating_point_keeps_tone_and_level",
-        |directory| async move {
-            let (wav, out) = (directory.join("in.wav"), directory.join("out.wav"));
-            let sample = |index: usize| 0.4 * (TAU * 440.0 * index as f32 / RATE as f32).sin();
-            write(&wav, (0..RATE).map(sample));
-            let card = VirtualCard::prepare(&directory, MicSource::Wav(wav), Some(out.clone()))
-                .expect("a card");
-            // In front of a PCM of integers this plug-in takes FLOAT_LE, and only that.
-            let float = |name, slave| {
-                format!("pcm.{name} {{ type lfloat slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
-            };
-            let [microphone, speaker] = ["float_microphone", "float_speaker"];
-            add(&directory, &float(microphone, MICROPHONE));
-            add(&directory, &float(speaker, SPEAKER));
-            let mut rig = start(SoundSettings {
-                capture: Some(microphone.into()),
-                playback: Some(speaker.into()),
-                echo: EchoSettings::OFF,
-                ..SoundSettings::default()
-            });
-            rig.loop_back(3 * 50).await;
-            assert!(rig.news.try_recv().is_err(), "no fault");
-            rig.stop().await;
-            drop(card);
-
-            let heard = read(&out);
-            let mut levels = track(&heard, 440.0);
-            levels.retain(|level| *level > 0.1);
-            levels.sort_by(f32::total_cmp);
-            assert!(levels.len() > 100, "440 Hz in {} blocks", levels.len());
-            let median = levels[levels.len() / 2];
-            println!("440 Hz at {median:.3} of 0.400");
-            assert!((0.36..0.44).contains(&median), "{median}");
-        },
-    );
-}
-
-#[test]
-fn a_card_of_another_format_says_what_it_offers() {
-    with_card(
-        "a_card_of_another_format_says_what_it_offers",
-        |directory| async move {
-            let _card = VirtualCard::prepare(&directory, MicSource::Silence, None).expect("a card");
-            // In front of a PCM of integers this plug-in takes MU_LAW, and only that.
-            let law = |name, slave| {
-                format!("pcm.{name} {{ type mulaw slave {{ pcm \"{slave}\" format S16_LE }} }}\n")
-            };
-            add(&directory, &law("law_microphone", MICROPHONE));
-            add(&directory, &law("law_speaker", SPEAKER));
-            let mut rig = start(SoundSettings {
-                capture: Some("law_microphone".into()),
-                playback: Some("law_speaker".into()),
-                ..SoundSettings::default()
-            });
-            for reason in rig.both().await {
-                let reason = reason.expect("a fault");
-                println!("{reason}");
-                assert!(reason.contains("it offers MU_LAW;"), "{reason}");
-                assert!(reason.contains("plughw:"), "{reason}");
-            }
-            rig.stop().await;
         },
     );
 }

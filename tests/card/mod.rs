@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod rig;
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
-use super::{BLOCK, RATE, busy};
+use super::frames::{Samples, Shape, pack, unpack};
+use super::rate::{self, FromCard, RATES, ToCard};
+use super::{BLOCK, busy};
 use crate::clock;
 
 /// Periods of capture that the card may hold: 80 ms of our being late. They cost
@@ -44,34 +46,6 @@ struct Card {
     xruns: u64,
 }
 
-/// How frames lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    samples: Samples,
-    channels: usize,
-}
-
-/// What a sample is, always little-endian.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Samples {
-    /// 16 bits, signed.
-    Short,
-    /// 32 bits, signed.
-    Long,
-    /// 32 bits, floating point; 1.0 is full scale.
-    Float,
-}
-
-impl Shape {
-    fn frame_bytes(self) -> usize {
-        self.channels
-            * match self.samples {
-                Samples::Short => 2,
-                Samples::Long | Samples::Float => 4,
-            }
-    }
-}
-
 impl Card {
     fn open(name: &str, direction: Direction, periods: Frames) -> Result<Self, String> {
         let pcm = listened(|| PCM::new(name, direction, true))
@@ -79,17 +53,18 @@ impl Card {
         let shape = listened(|| negotiate(&pcm, periods)).map_err(|error| {
             let offer = listened(|| offer(&pcm)).unwrap_or_else(|_| words(&error));
             format!(
-                "it does not do 48000 Hz in S16_LE, S32_LE or FLOAT_LE with one or two \
+                "it does not do {} Hz in S16_LE, S32_LE or FLOAT_LE with one or two \
                  channels ({offer}); `plughw:` in place of `hw:`, or `plug:` in front of \
-                 another name, converts"
+                 another name, converts",
+                RATES.map(|rate| rate.to_string()).join(", ")
             )
         })?;
         tracing::debug!(pcm = name, ?direction, ?shape, "shape of the card's sound");
         if direction == Direction::Playback {
-            thresholds(&pcm).map_err(|error| words(&error))?;
+            thresholds(&pcm, rate::block(shape.rate) as Frames).map_err(|error| words(&error))?;
         }
         Ok(Self {
-            raw: vec![0; BLOCK * shape.frame_bytes()],
+            raw: vec![0; rate::most(shape.rate) * shape.frame_bytes()],
             shape,
             direction,
             pcm,
@@ -125,6 +100,31 @@ impl Card {
 
     fn moved(&mut self) {
         self.progress = clock::now();
+    }
+
+    /// Reads up to `into.len()` frames, at most a block; 0 when none came within
+    /// `patience`.
+    fn read(&mut self, into: &mut [f32], patience: Duration) -> Result<usize, String> {
+        if !self.wait(patience)? {
+            return Ok(0);
+        }
+        let wanted = into.len().min(rate::block(self.shape.rate)) * self.shape.frame_bytes();
+        let read = self.pcm.io_bytes().readi(&mut self.raw[..wanted]);
+        match read {
+            Ok(0) => {
+                self.check_stall()?;
+                Ok(0)
+            }
+            Ok(frames) => {
+                self.moved();
+                unpack(&self.raw, self.shape, &mut into[..frames]);
+                Ok(frames)
+            }
+            Err(error) => {
+                self.recover(error)?;
+                Ok(0)
+            }
+        }
     }
 
     /// Takes an xrun or a suspend back; other errors are final.
@@ -174,31 +174,35 @@ fn words(error: &alsa::Error) -> String {
 
 fn negotiate(pcm: &PCM, periods: Frames) -> alsa::Result<Shape> {
     let mut refused = None;
-    for (format, samples) in FORMATS {
-        for channels in [1, 2] {
-            match try_shape(pcm, format, channels, periods) {
-                Ok(()) => {
-                    return Ok(Shape {
-                        samples,
-                        channels: channels as usize,
-                    });
-                }
-                Err(error) => refused = Some(error),
-            }
+    let shapes = RATES.iter().flat_map(|rate| {
+        FORMATS.iter().flat_map(move |(format, samples)| {
+            [1, 2].map(|channels| (*format, *samples, channels, *rate))
+        })
+    });
+    for (format, samples, channels, rate) in shapes {
+        let shape = Shape {
+            samples,
+            channels,
+            rate,
+        };
+        match try_shape(pcm, format, shape, periods) {
+            Ok(()) => return Ok(shape),
+            Err(error) => refused = Some(error),
         }
     }
     Err(refused.unwrap_or_else(|| alsa::Error::unsupported("snd_pcm_hw_params")))
 }
 
-fn try_shape(pcm: &PCM, format: Format, channels: u32, periods: Frames) -> alsa::Result<()> {
+fn try_shape(pcm: &PCM, format: Format, shape: Shape, periods: Frames) -> alsa::Result<()> {
+    let block = rate::block(shape.rate) as Frames;
     let params = HwParams::any(pcm)?;
     params.set_rate_resample(false)?;
     params.set_access(Access::RWInterleaved)?;
     params.set_format(format)?;
-    params.set_channels(channels)?;
-    params.set_rate(RATE, ValueOr::Nearest)?;
-    params.set_period_size_near(BLOCK as Frames, ValueOr::Nearest)?;
-    params.set_buffer_size_near(BLOCK as Frames * periods)?;
+    params.set_channels(shape.channels as u32)?;
+    params.set_rate(shape.rate, ValueOr::Nearest)?;
+    params.set_period_size_near(block, ValueOr::Nearest)?;
+    params.set_buffer_size_near(block * periods)?;
     pcm.hw_params(&params)
 }
 
@@ -227,9 +231,8 @@ fn span(least: u32, most: u32) -> String {
 }
 
 /// Playback starts with two blocks and asks for more when no more than two wait.
-fn thresholds(pcm: &PCM) -> alsa::Result<()> {
+fn thresholds(pcm: &PCM, block: Frames) -> alsa::Result<()> {
     let buffer = pcm.hw_params_current()?.get_buffer_size()?;
-    let block = BLOCK as Frames;
     let params = pcm.sw_params_current()?;
     params.set_start_threshold((block * PLAYBACK_FILL).min(buffer))?;
     params.set_avail_min((buffer - block * PLAYBACK_FILL).max(block.min(buffer)))?;
@@ -237,7 +240,11 @@ fn thresholds(pcm: &PCM) -> alsa::Result<()> {
 }
 
 /// The microphone.
-pub(super) struct Capture(Card);
+pub(super) struct Capture {
+    card: Card,
+    /// Where it does not do our rate.
+    other: Option<FromCard>,
+}
 
 impl Capture {
     /// Opens and starts the PCM `name`.
@@ -248,48 +255,44 @@ impl Capture {
     pub(super) fn open(name: &str) -> Result<Self, String> {
         let card = Card::open(name, Direction::Capture, CAPTURE_PERIODS)?;
         card.pcm.start().map_err(|error| words(&error))?;
-        Ok(Self(card))
+        let other = FromCard::new(card.shape.rate);
+        Ok(Self { card, other })
     }
 
-    /// Reads up to `into.len()` frames, at most a block, mixed down to mono;
+    /// Reads up to `into.len()` samples of 48 kHz, at most a block, mixed down to mono;
     /// 0 when none came within `patience`.
     ///
     /// # Errors
     ///
     /// A sentence, when the card is gone or hung.
     pub(super) fn read(&mut self, into: &mut [f32], patience: Duration) -> Result<usize, String> {
-        let card = &mut self.0;
-        if !card.wait(patience)? {
-            return Ok(0);
-        }
-        let wanted = into.len().min(BLOCK) * card.shape.frame_bytes();
-        let read = card.pcm.io_bytes().readi(&mut card.raw[..wanted]);
-        match read {
-            Ok(0) => {
-                card.check_stall()?;
-                Ok(0)
+        let Some(other) = &mut self.other else {
+            return self.card.read(into, patience);
+        };
+        loop {
+            let given = other.give(into);
+            if given > 0 {
+                return Ok(given);
             }
-            Ok(frames) => {
-                card.moved();
-                unpack(&card.raw, card.shape, &mut into[..frames]);
-                Ok(frames)
-            }
-            Err(error) => {
-                card.recover(error)?;
-                Ok(0)
+            let frames = self.card.read(other.room(), patience)?;
+            other.came(frames);
+            if frames == 0 {
+                return Ok(0);
             }
         }
     }
 
     /// Overruns since it was opened.
     pub(super) fn xruns(&self) -> u64 {
-        self.0.xruns
+        self.card.xruns
     }
 }
 
 /// The speaker.
 pub(super) struct Playback {
     card: Card,
+    /// Where it does not do our rate.
+    other: Option<ToCard>,
     clocked: bool,
 }
 
@@ -303,13 +306,19 @@ impl Playback {
         let mut card = Card::open(name, Direction::Playback, PLAYBACK_PERIODS)?;
         // A card that holds what was written has a clock; a file has none, and
         // what it holds back is mere delay: as little of that as can be.
-        let _ = card.pcm.io_bytes().writei(&card.raw);
+        let block = rate::block(card.shape.rate) * card.shape.frame_bytes();
+        let _ = card.pcm.io_bytes().writei(&card.raw[..block]);
         let clocked = card.pcm.delay().is_ok_and(|delay| delay > 0);
         if !clocked {
             drop(card);
             card = Card::open(name, Direction::Playback, 1)?;
         }
-        Ok(Self { card, clocked })
+        let other = ToCard::new(card.shape.rate);
+        Ok(Self {
+            card,
+            other,
+            clocked,
+        })
     }
 
     /// Whether the card sets the pace; otherwise the writer does.
@@ -333,8 +342,13 @@ impl Playback {
     /// A sentence, when the card is gone or hung.
     pub(super) fn write(&mut self, block: &[f32; BLOCK]) -> Result<bool, String> {
         let card = &mut self.card;
-        pack(block, card.shape, &mut card.raw);
-        let written = card.pcm.io_bytes().writei(&card.raw);
+        let samples = match &mut self.other {
+            Some(other) => other.convert(block),
+            None => block,
+        };
+        let raw = &mut card.raw[..samples.len() * card.shape.frame_bytes()];
+        pack(samples, card.shape, raw);
+        let written = card.pcm.io_bytes().writei(raw);
         match written {
             Ok(0) => {
                 card.check_stall()?;
@@ -342,7 +356,7 @@ impl Playback {
             }
             Ok(frames) => {
                 card.moved();
-                Ok(frames == BLOCK)
+                Ok(frames == samples.len())
             }
             Err(error) => {
                 card.recover(error)?;
@@ -357,95 +371,9 @@ impl Playback {
     }
 }
 
-/// Raw frames to mono -1 to 1.
-fn unpack(raw: &[u8], shape: Shape, into: &mut [f32]) {
-    for (frame, sample) in raw.chunks_exact(shape.frame_bytes()).zip(into) {
-        let sum: f32 = match shape.samples {
-            Samples::Short => {
-                let (values, _) = frame.as_chunks();
-                let values = values.iter().map(|bytes| i16::from_le_bytes(*bytes));
-                values.map(|value| f32::from(value) / 32_768.0).sum()
-            }
-            Samples::Long => {
-                let (values, _) = frame.as_chunks();
-                let values = values.iter().map(|bytes| i32::from_le_bytes(*bytes));
-                values.map(|value| value as f32 / 2_147_483_648.0).sum()
-            }
-            Samples::Float => {
-                let (values, _) = frame.as_chunks();
-                let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes));
-                values.map(sane).sum()
-            }
-        };
-        *sample = sum / shape.channels as f32;
-    }
-}
-
-/// A card's own number: what is none would silence the echo control for good.
-fn sane(value: f32) -> f32 {
-    if value.is_finite() {
-        value.clamp(-1.0, 1.0)
-    } else {
-        0.0
-    }
-}
-
-/// Mono -1 to 1 to raw frames; louder is cut.
-fn pack(block: &[f32; BLOCK], shape: Shape, raw: &mut [u8]) {
-    for (frame, sample) in raw.chunks_exact_mut(shape.frame_bytes()).zip(block) {
-        let sample = sample.clamp(-1.0, 1.0);
-        match shape.samples {
-            Samples::Short => {
-                let value = (sample * 32_767.0).round() as i16;
-                frame.as_chunks_mut().0.fill(value.to_le_bytes());
-            }
-            Samples::Long => {
-                let value = (f64::from(sample) * 2_147_483_647.0) as i32;
-                frame.as_chunks_mut().0.fill(value.to_le_bytes());
-            }
-            Samples::Float => frame.as_chunks_mut().0.fill(sample.to_le_bytes()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_shape_keeps_the_sound() {
-        for samples in [Samples::Short, Samples::Long, Samples::Float] {
-            for channels in [1, 2] {
-                let shape = Shape { samples, channels };
-                let mut block = [0.0; BLOCK];
-                for (index, sample) in block.iter_mut().enumerate() {
-                    *sample = (index as f32 / 100.0).sin() * 1.2;
-                }
-                let mut raw = vec![0; BLOCK * shape.frame_bytes()];
-                pack(&block, shape, &mut raw);
-                let mut back = [0.0; BLOCK];
-                unpack(&raw, shape, &mut back);
-                for (sent, got) in block.iter().zip(&back) {
-                    assert!((sent.clamp(-1.0, 1.0) - got).abs() < 1e-4, "{shape:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_number_of_the_card_that_is_none_is_silence() {
-        let shape = Shape {
-            samples: Samples::Float,
-            channels: 1,
-        };
-        let raw: Vec<u8> = [f32::NAN, f32::INFINITY, -3.0, 0.25]
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let mut into = [9.0; 4];
-        unpack(&raw, shape, &mut into);
-        assert_eq!(into, [0.0, 0.0, -1.0, 0.25]);
-    }
 
     #[test]
     fn a_card_in_use_is_told_from_one_that_is_gone() {
