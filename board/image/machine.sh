@@ -3,13 +3,10 @@
 # to it. The caller has set `results`, the folder in which everything is left.
 # shellcheck shell=bash
 
-mkdir -p "$results"
-results=$(realpath "$results")
+# shellcheck source=board/steps.sh
+. ../steps.sh
 card=$results/card.img
 flash=$(realpath ../../target/flash)
-# How long the machine may take for one thing, seconds. On two free cores it answers after
-# 90 s; a slot that is tried three times takes four minutes.
-patience=900
 # Where disk.cfg puts what, MiB; a slot is 1 GiB.
 # shellcheck disable=SC2034  # for those who source it
 boot_at=1 slot_a_at=65 slot_b_at=1089 data_at=2113
@@ -18,7 +15,6 @@ more=()
 # Keeps what the machine writes to the card in card.log, or forgets it (try-cuts).
 recording=''
 snapshot=off
-machine=
 # Where this machine reaches that one's SSH and page. Several may run at a time.
 ssh_port=$((20000 + $$ % 10000)) page_port=$((30000 + $$ % 10000))
 # The folder of the authority that signs bundles, where there are any.
@@ -101,50 +97,11 @@ switch_on() {
     machine=$!
 }
 
-wait_for_login() {
-    local deadline=$((SECONDS + patience))
-    until door true 2>/dev/null; do
-        kill -0 "$machine" 2>/dev/null || wrong "the machine stopped; serial.log has its words"
-        ((SECONDS < deadline)) || wrong "nobody answers for $patience s; serial.log has the machine's words"
-        sleep 2
-    done
-}
-
-well() {
-    [[ $(door systemctl is-system-running --wait) == running ]] ||
-        wrong "not running: $(door systemctl --failed --no-legend --plain)"
-    wait_until "the station cannot ring" can_ring
-}
-
-can_ring() {
-    [[ $(door doorstation status --json) == *'"can_ring":true'* ]]
-}
-
-# Until a command succeeds: wait_until WHAT-IS-WRONG-OTHERWISE COMMAND...
-wait_until() {
-    local words=$1 deadline=$((SECONDS + patience))
-    shift
-    until "$@" 2>/dev/null; do
-        ((SECONDS < deadline)) || wrong "$words, for $patience s"
-        sleep 1
-    done
-}
-
-power_off() {
-    door systemctl poweroff || true
-    wait "$machine" || true
-    machine=
-}
-
 # As a loss of power does it: nothing that runs in the machine gets to know.
 cut_power() {
     kill -KILL "$machine"
     wait "$machine" 2>/dev/null || true
     machine=
-}
-
-door() {
-    ssh_door -o BatchMode=yes "$@"
 }
 
 ssh_door() {
@@ -249,36 +206,4 @@ press() {
         echo "set_irq_in /machine/unattached/$chip unnamed-gpio-in 0 0"
         sleep 1
     } | socat - "UNIX-CONNECT:$results/qtest" >"$results/qtest.log"
-}
-
-# What is being done, for the words of a failure anywhere in it.
-doing=
-step() {
-    local from=$SECONDS
-    doing=$1
-    shift
-    "$@"
-    say "$doing: $((SECONDS - from)) s"
-}
-
-at_end() {
-    local code=$?
-    ((code == 0)) || say "failed: $doing"
-    if [[ -n $machine ]]; then
-        kill "$machine" 2>/dev/null || true
-    fi
-}
-trap at_end EXIT
-
-wrong() {
-    fail "wrong: $*"
-}
-
-say() {
-    printf 'vm-test: %s\n' "$*" >&2
-}
-
-fail() {
-    say "$@"
-    exit 1
 }
