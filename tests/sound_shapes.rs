@@ -36,7 +36,7 @@ fn keeps_tone_and_level(test: &str, pcm: impl Fn(&str, &str) -> String) {
             echo: EchoSettings::OFF,
             ..SoundSettings::default()
         });
-        rig.loop_back(3 * 50).await;
+        rig.loop_back(3 * 100).await;
         assert!(rig.news.try_recv().is_err(), "no fault");
         rig.stop().await;
         drop(card);

@@ -66,7 +66,7 @@ impl Rig {
         timeout(GENEROUS, reached).await.expect(figure);
     }
 
-    /// Lets the microphone be heard at the speaker for so many packets.
+    /// Lets the microphone be heard at the speaker for so many packets of 10 ms.
     pub(crate) async fn loop_back(&self, packets: usize) {
         let mut microphone = self.sound.microphone(SoundCodec::Opus);
         let mut voice = self.sound.speaker();

@@ -24,7 +24,7 @@ const LOSSY: u32 = 1;
 const CLEAN_LOOKS: u32 = 5;
 
 /// How the microphone is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusSettings {
     /// Packets of 10 ms in place of 20 ms while no far end loses any: 10 ms less delay for
     /// twice the packets.
@@ -32,6 +32,15 @@ pub struct OpusSettings {
     /// Nothing is sent while nobody speaks. The far end then hears comfort noise
     /// instead of the street.
     pub dtx: bool,
+}
+
+impl Default for OpusSettings {
+    fn default() -> Self {
+        Self {
+            short_packets: true,
+            dtx: false,
+        }
+    }
 }
 
 /// The largest loss that far ends reported since the last look. Written by every

@@ -70,8 +70,9 @@ const RATE: u32 = 48_000;
 const BLOCK: usize = 480;
 /// How long a block lasts.
 const BLOCK_TIME: Duration = Duration::from_millis(10);
-/// Packets that a listener may be behind: 160 ms. Older ones are dropped for it.
-const FEED_LENGTH: usize = 8;
+/// Packets that a listener may be behind: 160 ms of the shortest. Older ones are dropped
+/// for it.
+const FEED_LENGTH: usize = 16;
 /// The pause before a card is opened again at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A card that is free again shall be back within three seconds, the opening included.
