@@ -77,6 +77,9 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
                      webrtc=error,hyper=info,hyper_util=info,reqwest=info,rustls=info,\
                      tungstenite=info,tokio_tungstenite=info,h2=info";
 
+/// Who opened the door is told at every level but by who asks for less of it by name.
+const AUDIT: &str = "audit=info";
+
 /// Starts the log of this process. `filter` is a level for our own part (`info`), or
 /// directives (`warn,doorstation::media=debug`), which go before ours. The [`Dial`]
 /// changes it later.
@@ -204,11 +207,11 @@ fn turned(usual: &str, written: &str) -> Result<EnvFilter, Error> {
 fn directives(written: &str) -> String {
     match is_level(written) {
         true => format!(
-            "{},{NOISE},doorstation={written},wire={written}",
+            "{},{NOISE},{AUDIT},doorstation={written},wire={written}",
             least(written)
         ),
         // Of two directives for one target the later one counts.
-        false => format!("warn,{NOISE},{written}"),
+        false => format!("warn,{NOISE},{AUDIT},{written}"),
     }
 }
 
@@ -336,6 +339,18 @@ pub(crate) mod tests {
         });
         let messages: Vec<_> = log.lines().map(message).collect();
         assert_eq!(messages, ["ours", "odd"]);
+    }
+
+    #[test]
+    fn who_opened_the_door_is_told_at_every_level() {
+        let tell = || tracing::info!(target: "audit", "the door was opened");
+        for filter in ["error", "warn", "info", "trace", "warn,doorstation=debug"] {
+            assert!(
+                logged(LogFormat::Text, filter, tell).contains("opened"),
+                "{filter}"
+            );
+        }
+        assert_eq!(logged(LogFormat::Text, "info,audit=warn", tell), "");
     }
 
     #[test]
