@@ -228,7 +228,7 @@ async fn talk(directory: std::path::PathBuf, echo: EchoSettings) -> (u64, [u64; 
     sound.play(Some(Tone::RingBack));
     let blocks = || sound.figures()["microphone_blocks"] as u64;
     let mut before = None;
-    for sequence in 0..250_u16 {
+    for sequence in 0..300_u16 {
         // What a busy machine misses is missed: the time stamps show it.
         let packet = timeout(GENEROUS, microphone.recv()).await.expect("in time");
         if let Ok(packet) = packet {
