@@ -77,7 +77,8 @@ const NOISE: &str = "rtc=error,rtc_dtls=error,rtc_ice=error,rtc_srtp=error,rtc_i
                      webrtc=error,hyper=info,hyper_util=info,reqwest=info,rustls=info,\
                      tungstenite=info,tokio_tungstenite=info,h2=info";
 
-/// Who opened the door is told at every level but by who asks for less of it by name.
+/// Who opened the door is told at every level; only directives that name `audit` change
+/// that.
 const AUDIT: &str = "audit=info";
 
 /// Starts the log of this process. `filter` is a level for our own part (`info`), or
@@ -207,8 +208,14 @@ fn turned(usual: &str, written: &str) -> Result<EnvFilter, Error> {
 fn directives(written: &str) -> String {
     match is_level(written) {
         true => format!(
-            "{},{NOISE},{AUDIT},doorstation={written},wire={written}",
-            least(written)
+            "{},{NOISE},{},doorstation={written},wire={written}",
+            least(written),
+            // What was only wished for is told at DEBUG.
+            if ["debug", "trace"].contains(&written) {
+                "audit=debug"
+            } else {
+                AUDIT
+            }
         ),
         // Of two directives for one target the later one counts.
         false => format!("warn,{NOISE},{AUDIT},{written}"),
@@ -351,6 +358,9 @@ pub(crate) mod tests {
             );
         }
         assert_eq!(logged(LogFormat::Text, "info,audit=warn", tell), "");
+        let wish = || tracing::debug!(target: "audit", "somebody wants the door open");
+        assert_eq!(logged(LogFormat::Text, "info", wish), "");
+        assert!(logged(LogFormat::Text, "debug", wish).contains("wants"));
     }
 
     #[test]
