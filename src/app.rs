@@ -114,7 +114,7 @@ impl Default for Memory {
 
 /// Makes the first thing that is told; takes where browsers find the page, if there
 /// is a gateway.
-pub type Introduction = Box<dyn FnOnce(Option<SocketAddr>) -> Ready + Send>;
+pub type Introduction = Box<dyn FnOnce(Option<String>) -> Ready + Send>;
 
 /// The media side of a plan.
 #[derive(Clone, Debug)]
@@ -240,7 +240,7 @@ async fn assemble(
         }
         None => (None, None),
     };
-    let address = gateway.as_ref().map(|(gateway, _)| gateway.page_addr());
+    let page = gateway.as_ref().map(|(gateway, _)| gateway.page());
 
     let ice = plan.media.rtc.ice.clone();
     let media_tasks = begun.tasks();
@@ -283,7 +283,7 @@ async fn assemble(
 
     let report_tasks = Tasks::new();
     dial.tell_floods(&report_tasks);
-    let ready = (plan.ready)(address);
+    let ready = (plan.ready)(page.map(|page| page.url()));
     let ledger = plan.memory.ledger;
     let (listener, news) = telling(ledger.clone());
     let view = plan.view.subscribe();
@@ -293,7 +293,6 @@ async fn assemble(
         report: plan.report.clone(),
         entrance: plan.panel.entrance(),
         call: &plan.call,
-        page: ready.url.clone(),
         gateway: gateway.as_ref().map(|(gateway, _)| gateway),
         sound,
         camera,
@@ -346,7 +345,7 @@ async fn assemble(
         supervisor.start("gateway", tasks, gateway.run());
     }
 
-    info!(message_id = kind::STATION_UP, gateway = ?address, "the station is up");
+    info!(message_id = kind::STATION_UP, page = page.map(|page| page.url()), "the station is up");
     if service::is_watched() {
         supervisor.watch(service::tell_alive);
     }

@@ -192,10 +192,6 @@ fn operations(config: &Checked, dial: Dial) -> Operations {
 /// Where the page is and who can log in; without a gateway only who we are.
 fn introduction(config: &Checked) -> Introduction {
     let gateway = config.gateway.as_ref();
-    let scheme = match gateway.map(|gateway| &gateway.tls) {
-        Some(checked::Tls::Off) => "http",
-        Some(checked::Tls::Local { .. } | checked::Tls::Files { .. }) | None => "https",
-    };
     let door = match gateway {
         Some(gateway) => gateway.door.to_string(),
         None => config
@@ -209,11 +205,7 @@ fn introduction(config: &Checked) -> Introduction {
         made_password: None,
     });
     let users = users.collect();
-    Box::new(move |address| Ready {
-        url: address.map(|address| format!("{scheme}://{address}/")),
-        door,
-        users,
-    })
+    Box::new(move |url| Ready { url, door, users })
 }
 
 /// The embedded gateway and the station's own account at it, whose password is

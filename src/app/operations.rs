@@ -71,7 +71,6 @@ pub(super) struct Made<'s> {
     pub(super) report: Report,
     pub(super) entrance: mpsc::Sender<()>,
     pub(super) call: &'s call::Settings,
-    pub(super) page: Option<String>,
     pub(super) gateway: Option<&'s Gateway>,
     pub(super) sound: Arc<Sound>,
     pub(super) camera: Camera,
@@ -166,6 +165,7 @@ impl Known {
 
     fn desk(self, made: Made<'_>, questions: mpsc::Sender<Question>) -> Desk {
         let end = made.gateway.and_then(Gateway::certificate_end);
+        let page = made.gateway.map(Gateway::page);
         let accounts = made.call.users.iter();
         let accounts = accounts.map(|(id, user)| (id.clone(), user.to_string()));
         let plans = made.call.plans.iter().cloned();
@@ -180,7 +180,7 @@ impl Known {
             about: About {
                 name: self.operations.name,
                 started: self.started,
-                page: made.page,
+                page: page.map(|page| Box::new(move || page.url()) as _),
                 accounts: accounts.collect(),
                 has_door: self.has_door,
                 devices: self.devices,

@@ -127,7 +127,7 @@ impl Desk {
             uptime_s: (clock::now() - about.started).as_secs(),
             standing: terminal::standing(&view),
             can_ring: can_ring(&view),
-            page: about.page.clone(),
+            page: about.page.as_ref().map(|page| page()),
             accounts: accounts
                 .map(|(id, user)| account(id.as_str(), user, view.connections.get(id)))
                 .collect(),

@@ -67,7 +67,7 @@ pub struct Desk {
     pub dial: Dial,
     /// Takes a picture of who stands at the door, one at a time.
     pub photographer: tokio::sync::Mutex<Photographer>,
-    /// What does not change while the station runs.
+    /// The station itself.
     pub about: About,
     /// What can be called.
     pub callees: Callees,
@@ -78,14 +78,15 @@ pub struct Desk {
 /// Gives a JPEG file, or a sentence why not.
 pub type Photographer = Box<dyn Fn() -> BoxFuture<'static, Result<Vec<u8>, String>> + Send>;
 
-/// What does not change while the station runs.
+/// The station itself: what no call changes.
 pub struct About {
     /// What people call the door.
     pub name: String,
     /// When the station was started.
     pub started: Instant,
-    /// Where browsers find the page.
-    pub page: Option<String>,
+    /// Where browsers find the page: asked each time, since a station may start before
+    /// its network does.
+    pub page: Option<Box<dyn Fn() -> String + Send + Sync>>,
     /// Our address at each account.
     pub accounts: BTreeMap<AccountId, String>,
     /// The station has a door to open.

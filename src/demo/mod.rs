@@ -121,7 +121,7 @@ pub async fn run(options: Options, look: Look, dial: Dial) -> anyhow::Result<()>
         view,
         panel: sim::panel(mode, report.clone()).context("the simulated panel on standard input")?,
         report,
-        ready: people.ready(&options),
+        ready: people.ready(),
         operations: Operations {
             socket: options.control.clone(),
             group: None,
@@ -204,9 +204,7 @@ impl People {
     }
 
     /// What a person needs to begin, as soon as the gateway has its address.
-    fn ready(&self, options: &Options) -> Introduction {
-        let scheme = if options.plain_http { "http" } else { "https" };
-        let listen = options.listen;
+    fn ready(&self) -> Introduction {
         let door = self.door.address.clone();
         let made_up = self.made_up;
         let user = |login: &Login| report::User {
@@ -214,11 +212,7 @@ impl People {
             made_password: made_up.then(|| login.password.clone()),
         };
         let users = self.users.iter().map(user).collect();
-        Box::new(move |address| Ready {
-            url: Some(format!("{scheme}://{}/", address.unwrap_or(listen))),
-            door,
-            users,
-        })
+        Box::new(move |url| Ready { url, door, users })
     }
 }
 

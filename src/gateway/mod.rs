@@ -60,6 +60,27 @@ use crate::album::Album;
 use crate::clock;
 use crate::tasks::Tasks;
 
+/// Where a browser finds the page.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    listens: SocketAddr,
+    secure: bool,
+}
+
+impl Page {
+    /// `https://192.168.1.7:8443/`. An address that stands for all of the machine's is
+    /// replaced by the one that it has towards its network now: a station may start
+    /// before its network does.
+    pub fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        let mut address = self.listens;
+        if address.ip().is_unspecified() {
+            address.set_ip(tls::outward_address().unwrap_or(Ipv4Addr::LOCALHOST.into()));
+        }
+        format!("{scheme}://{address}/")
+    }
+}
+
 /// What all handlers share.
 struct App {
     hub: Hub,
@@ -160,14 +181,12 @@ impl Gateway {
         self.local_addr
     }
 
-    /// Where a browser finds the page: as [`Gateway::local_addr`], but an address that
-    /// stands for all of the machine's is replaced by one that can be typed.
-    pub fn page_addr(&self) -> SocketAddr {
-        let mut address = self.local_addr;
-        if address.ip().is_unspecified() {
-            address.set_ip(tls::outward_address().unwrap_or(Ipv4Addr::LOCALHOST.into()));
+    /// Where a browser finds the page.
+    pub fn page(&self) -> Page {
+        Page {
+            listens: self.local_addr,
+            secure: self.app.identity.is_some(),
         }
-        address
     }
 
     /// The certificate of the local CA in PEM, with [`Tls::Local`]: what a client must
@@ -269,4 +288,21 @@ async fn no_store(mut response: axum::response::Response) -> axum::response::Res
     headers.insert(header::CACHE_CONTROL, fixed("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_where_a_browser_gets_to() {
+        let page = |listens: &str, secure| Page {
+            listens: listens.parse().unwrap(),
+            secure,
+        };
+        assert_eq!(page("192.0.2.7:80", false).url(), "http://192.0.2.7:80/");
+        assert_eq!(page("[::1]:8443", true).url(), "https://[::1]:8443/");
+        let anywhere = page("0.0.0.0:8443", true).url();
+        assert!(!anywhere.contains("//0.0.0.0"), "{anywhere}");
+    }
 }
