@@ -14,8 +14,8 @@
 //!   of one picture. A queue that stays means that the line is full: what arrived
 //!   meanwhile is what it carries.
 //! * Loss with a queue is a full line too. Loss without one is noise of the air,
-//!   and sending less would not mend it; only beyond 30 % it is believed to be a
-//!   line that drops instead of queueing.
+//!   and sending less would not mend it; only beyond 30 % of a second it is believed
+//!   to be a line that drops instead of queueing.
 //! * A stream that does not fill its target teaches nothing about more: then the
 //!   target only creeps up.
 //!
@@ -56,6 +56,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// queue is needed to believe in a full line.
 const LOSS: f64 = 0.10;
 const HEAVY_LOSS: f64 = 0.30;
+/// What left in less time than this is too little to be sure of heavy loss: a far end may
+/// miss the first packets of a call while it makes its keys.
+const SURE: Duration = Duration::from_millis(800);
 
 /// No report for so long: the way was cut.
 const CUT: Duration = Duration::from_millis(600);
@@ -172,6 +175,7 @@ impl Estimator {
             self.returns += 1;
             self.whole_since = Some(now);
             self.target = (self.target / 2.0).max(2.0 * LEAST).min(self.target);
+            tracing::debug!(target = self.target, "the line is back");
             self.sent.clear();
             self.arrived.clear();
             self.draining = None;
@@ -224,6 +228,14 @@ impl Estimator {
         bytes as f64 * 8.0 / LOSS_WINDOW.as_secs_f64()
     }
 
+    /// The time in which the packets left that are counted for the loss.
+    fn sent_for(&self) -> Duration {
+        match (self.sent.front(), self.sent.back()) {
+            (Some(first), Some(latest)) => latest.left.saturating_duration_since(first.left),
+            _ => Duration::ZERO,
+        }
+    }
+
     fn decide(&mut self, now: Instant, queue: Duration) {
         if let Some(drain) = self.draining {
             if queue > SHORT_QUEUE && now < drain.since + DRAIN {
@@ -237,7 +249,7 @@ impl Estimator {
         let stays = queue > QUEUE && self.queue_before > QUEUE;
         let full = stays || queue > LONG_QUEUE || (loss > LOSS && queue > SHORT_QUEUE);
         let waits = self.decreased.is_some_and(|then| now < then + PATIENCE);
-        if full || loss > HEAVY_LOSS {
+        if full || (loss > HEAVY_LOSS && self.sent_for() >= SURE) {
             if !waits {
                 self.decrease(now, queue);
             }
@@ -257,6 +269,15 @@ impl Estimator {
         } else {
             self.target = then;
         }
+        tracing::debug!(
+            queue_ms = queue.as_millis(),
+            queue_before_ms = self.queue_before.as_millis(),
+            loss = self.loss(),
+            carried,
+            sending = self.sending(),
+            target = self.target,
+            "the line is full"
+        );
     }
 
     fn grow(&mut self, loss: f64) {

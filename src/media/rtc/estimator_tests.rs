@@ -178,6 +178,19 @@ fn a_line_that_drops_instead_of_queueing_is_followed() {
 }
 
 #[test]
+fn what_a_far_end_misses_at_the_start_is_no_full_line() {
+    let mut line = Line::new(10e6);
+    line.content = 300e3;
+    line.cut = true;
+    line.run(Duration::from_millis(200));
+    line.cut = false;
+    for _ in 0..20 {
+        let target = line.run(Duration::from_millis(100));
+        assert!(target >= START, "{target}");
+    }
+}
+
+#[test]
 fn an_outage_counts_as_none_of_its_own_and_is_over_within_a_second() {
     let mut line = Line::new(3e6);
     let before = line.run(s(5));
