@@ -10,7 +10,8 @@
 //! * `video_p50`, `video_p95`: from the clock drawn into the picture to its reading from a
 //!   canvas of the page.
 //! * `audio_up`, `audio_down`: door's microphone to page, page's microphone to speaker.
-//! * `fps`: pictures decoded a second. `cpu`: seconds of processor time a minute, without
+//! * `fps`: pictures decoded a second. `freeze`: the longest time between two that were
+//!   shown. `cpu`: seconds of processor time a minute, without
 //!   what drawing the picture takes, which no camera does. `rss`: the most memory
 //!   that was resident, MiB.
 
@@ -44,7 +45,7 @@ use tokio::process::Command;
 const SETTLING: Duration = Duration::from_secs(3);
 /// What is lost on the bad road.
 const LOSS: f64 = 0.05;
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 12] = [
     "press_to_offer",
     "first_picture",
     "first_sound_page",
@@ -54,6 +55,7 @@ const ROWS: [&str; 11] = [
     "audio_up",
     "audio_down",
     "fps",
+    "freeze",
     "cpu",
     "rss",
 ];
@@ -70,6 +72,10 @@ struct Arguments {
     /// `h264` or `vp8`.
     #[arg(long, default_value = "h264")]
     codec: String,
+    /// Only calls in whose name this is: "clean station", "5 %", "webrtcbin". The names
+    /// are those of the lines on standard error.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -183,16 +189,13 @@ async fn compare(arguments: &Arguments) -> Result<Results> {
             // Each is the first as often as the others.
             for turn in 0..Who::ALL.len() {
                 let who = Who::ALL[(turn + round) % Who::ALL.len()];
+                let name = format!("round {} {} {}", round + 1, wire.name(), who.name());
+                if !name.contains(&arguments.only) {
+                    continue;
+                }
                 let figures = bench.call_again(who, wire, round as u64 + 1).await;
-                let figures = figures.with_context(|| {
-                    format!("round {}, {}, {}", round + 1, wire.name(), who.name())
-                })?;
-                eprintln!(
-                    "round {} {} {}: {figures:?}",
-                    round + 1,
-                    wire.name(),
-                    who.name()
-                );
+                let figures = figures.with_context(|| name.clone())?;
+                eprintln!("{name}: {figures:?}");
                 results.entry((wire, who)).or_default().push(figures);
             }
         }
@@ -278,6 +281,7 @@ impl Bench<'_> {
         for (row, name) in [
             ("video_p50", "latency_p50_ms"),
             ("video_p95", "latency_p95_ms"),
+            ("freeze", "freeze_ms"),
         ] {
             figures.insert(row, number(&after["picture"], name)?);
         }

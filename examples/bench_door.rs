@@ -2,7 +2,8 @@
 //! process of their own, driven by lines.
 //!
 //! The lines are those of `benches/peer/webrtcbin.py`, which stands for the rival.
-//! `ALSA_CONFIG_PATH` names the virtual card of whoever starts it.
+//! `ALSA_CONFIG_PATH` names the virtual card of whoever starts it; what `RUST_LOG` asks
+//! for is told on standard error.
 
 #![allow(clippy::print_stdout, reason = "a program whose purpose is to print")]
 
@@ -23,6 +24,7 @@ use doorstation::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
 
 /// How long the camera settles before its cost is measured, and how long it is.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -82,6 +84,10 @@ async fn drawing_cost() -> f64 {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let codec = match arguments.codec.as_str() {
         "h264" => VideoCodec::H264,
         "vp8" => VideoCodec::Vp8,

@@ -46,6 +46,8 @@
             this.clock = clock;
             this.frames = 0;
             this.firstAt = null;
+            this.latestAt = null;
+            this.freeze = 0;
             this.unreadable = 0;
             this.latencies = [];
             this.brightness = 0;
@@ -68,6 +70,8 @@
         frame() {
             const shown = wall();
             if (this.frames === 0) this.firstAt = shown;
+            else this.freeze = Math.max(this.freeze, shown - this.latestAt);
+            this.latestAt = shown;
             if (this.clock) this.readClock();
             // Liveliness needs no more than a few looks a second.
             if (this.frames % 8 === 0) this.look();
@@ -122,7 +126,7 @@
             this.previous = data;
         }
 
-        /** What was seen; `reset` forgets the latencies and the liveliness. */
+        /** What was seen; `reset` forgets the latencies, the longest freeze and the liveliness. */
         report({ reset = false } = {}) {
             const report = {
                 frames: this.frames,
@@ -131,6 +135,7 @@
                 height: this.video.videoHeight,
                 brightness: rounded(this.brightness),
                 change: this.change,
+                freeze_ms: rounded(this.freeze),
                 readings: this.latencies.length,
                 unreadable: this.unreadable,
                 latency_p50_ms: rounded(percentile(this.latencies, 0.5)),
@@ -138,6 +143,7 @@
             };
             if (reset) {
                 this.latencies = [];
+                this.freeze = 0;
                 this.unreadable = 0;
                 this.brightness = 0;
                 this.change = 0;
