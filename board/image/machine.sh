@@ -82,7 +82,7 @@ boot() {
 }
 
 switch_on() {
-    local drive=(-drive "if=none,id=card,file=$card,format=raw,snapshot=$snapshot")
+    local drive=(-drive "if=none,id=card,file=$card,format=raw,discard=unmap,snapshot=$snapshot")
     if [[ -n $recording ]]; then
         : >"$results/card.log"
         drive=(-blockdev "driver=file,node-name=disk,filename=$card"
