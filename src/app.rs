@@ -345,7 +345,11 @@ async fn assemble(
         supervisor.start("gateway", tasks, gateway.run());
     }
 
-    info!(message_id = kind::STATION_UP, page = page.map(|page| page.url()), "the station is up");
+    info!(
+        message_id = kind::STATION_UP,
+        page = page.map(|page| page.url()),
+        "the station is up"
+    );
     if service::is_watched() {
         supervisor.watch(service::tell_alive);
     }
