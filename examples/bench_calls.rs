@@ -6,6 +6,7 @@
 //! they are of webrtcbin's. What the rows mean (milliseconds unless said otherwise):
 //!
 //! * `press_to_offer`: from the order to call to the offer with its candidates.
+//! * `connected`: from the answer to every transport being up, as the door sees it.
 //! * `first_picture`, `first_sound_page`, `first_sound_door`: from the answer.
 //! * `video_p50`, `video_p95`: from the clock drawn into the picture to its reading from a
 //!   canvas of the page.
@@ -45,8 +46,9 @@ use tokio::process::Command;
 const SETTLING: Duration = Duration::from_secs(3);
 /// What is lost on the bad road.
 const LOSS: f64 = 0.05;
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 13] = [
     "press_to_offer",
+    "connected",
     "first_picture",
     "first_sound_page",
     "first_sound_door",
@@ -258,8 +260,10 @@ impl Bench<'_> {
         self.hang_up(&mut door).await?;
 
         let mut road = Road::new(wire.weather(), seed, &tasks.child());
+        let mut figures = Figures::new();
         let (offer_ms, answered) = self.connect(&mut door, &mut road).await?;
-        let mut figures = Figures::from([("press_to_offer", offer_ms)]);
+        figures.insert("press_to_offer", offer_ms);
+        figures.insert("connected", clock::wall_ms() - answered);
         self.settle().await?;
         let (used, before) = (door.cpu()?, self.report().await?);
         tokio::time::sleep(Duration::from_secs(self.arguments.seconds)).await;

@@ -9,7 +9,8 @@ async function indoors({ clock, door, page }) {
         audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
     const [microphone] = session.stream.getAudioTracks();
-    session.mouth = new measure.Ear(microphone.clone(), page.mark_hz);
+    session.copy = microphone.clone();
+    session.mouth = new measure.Ear(session.copy, page.mark_hz);
     session.picture = new measure.Picture(session.video, clock);
     const show = session.pc.ontrack;
     session.pc.ontrack = (event) => {
@@ -35,6 +36,8 @@ function end(session) {
     session.picture.stop();
     session.mouth.stop();
     session.ear?.stop();
+    // Chromium opens some sixteen microphones, and gives one back when it is stopped.
+    session.copy.stop();
     session.close();
 }
 
