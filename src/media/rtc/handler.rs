@@ -70,6 +70,7 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
         // Runs inside the driver, just before it works out how long to sleep.
         if state == RTCIceConnectionState::Connected {
+            self.hurry.early.chosen();
             self.hurry.kick();
         }
         self.transport.send_modify(|t| t.ice = state);
@@ -84,6 +85,7 @@ impl PeerConnectionEventHandler for Handler {
         );
         if settled {
             self.hurry.setting_up(false);
+            self.hurry.early.connected();
         }
         self.transport.send_modify(|t| t.connection = state);
     }

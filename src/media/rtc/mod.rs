@@ -17,6 +17,7 @@
 
 mod codecs;
 mod dtmf;
+mod early;
 mod estimator;
 mod figures;
 mod handler;

@@ -1,5 +1,5 @@
 //! The runtime that a session's driver runs on: tokio, with timers that can be
-//! hurried.
+//! hurried and sockets that lose less (see [`super::early`], [`super::repeat`]).
 //!
 //! webrtc 0.21.1 starts the DTLS handshake when ICE has chosen a pair, but
 //! leaves the first message in a queue until some timer fires, which is the ICE
@@ -20,6 +20,7 @@ use webrtc::runtime::{
     TokioRuntime,
 };
 
+use super::early::{Early, EarlySocket};
 use super::repeat::RepeatingSocket;
 
 /// The longest sleep of a driver while its connection is being set up. Measured
@@ -27,9 +28,11 @@ use super::repeat::RepeatingSocket;
 /// (22 November 2026).
 const SET_UP_SLEEP: Duration = Duration::from_millis(5);
 
-/// What a session tells its driver's timers.
+/// What a session tells its driver's timers and sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Hurry {
+    /// How far it is, for the sockets.
+    pub(crate) early: Arc<Early>,
     /// The next sleep ends at once.
     once: AtomicBool,
     /// A connection is being set up: no sleep is longer than [`SET_UP_SLEEP`].
@@ -83,8 +86,9 @@ impl Runtime for HurriedRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let socket = self.tokio.wrap_udp_socket(socket)?;
-        Ok(Arc::new(RepeatingSocket::new(socket)))
+        let socket = Arc::new(RepeatingSocket::new(self.tokio.wrap_udp_socket(socket)?));
+        let early = Arc::clone(&self.hurry.early);
+        Ok(Arc::new(EarlySocket::new(socket, early)))
     }
 
     fn wrap_tcp_listener(

@@ -233,6 +233,7 @@ impl Session {
             .await
             .map_err(Error::session("make an answer"))?;
         let text = event_clocks(self.describe(made).await?)?;
+        self.hurry.early.described();
         self.keep_sender().await?;
         self.settle(&text, answer.sends())?;
         Ok(text)
@@ -255,6 +256,7 @@ impl Session {
             .set_remote_description(described)
             .await
             .map_err(|e| self.refused(e))?;
+        self.hurry.early.described();
         self.keep_sender().await?;
         self.settle(&answer, sending)
     }
