@@ -173,10 +173,10 @@ impl Look for Survey {
         true
     }
 
-    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool {
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> usize {
         if let Packet::Rtp(rtp) = &packet.message.packet {
             self.0.left(rtp, packet.now);
         }
-        true
+        1
     }
 }

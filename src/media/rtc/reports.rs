@@ -91,7 +91,7 @@ impl Look for Reports {
         true
     }
 
-    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool {
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> usize {
         let now = packet.now;
         match &mut packet.message.packet {
             Packet::Rtp(sent) => {
@@ -117,7 +117,7 @@ impl Look for Reports {
             }
             _ => {}
         }
-        true
+        1
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
                 ..Default::default()
             };
             let now = start + Duration::from_millis(late);
-            assert!(reports.outgoing(&mut tagged(Packet::Rtp(packet), now)));
+            assert_eq!(reports.outgoing(&mut tagged(Packet::Rtp(packet), now)), 1);
         }
         let report = SenderReport {
             rtp_time: 7,
@@ -161,7 +161,7 @@ mod tests {
         };
         let now = start + Duration::from_millis(15);
         let mut packet = tagged(Packet::Rtcp(vec![Box::new(report)]), now);
-        assert!(reports.outgoing(&mut packet));
+        assert_eq!(reports.outgoing(&mut packet), 1);
         let Packet::Rtcp(parts) = packet.message.packet else {
             panic!("it stays a report");
         };

@@ -27,8 +27,8 @@ impl Look for KeyFrameRequests {
         true
     }
 
-    fn outgoing(&mut self, _: &mut TaggedPacket) -> bool {
-        true
+    fn outgoing(&mut self, _: &mut TaggedPacket) -> usize {
+        1
     }
 }
 

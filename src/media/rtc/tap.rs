@@ -1,5 +1,5 @@
-//! An interceptor that looks at packets, changes them or drops them, but makes
-//! none of its own: the queues that every interceptor needs, written once.
+//! An interceptor that looks at packets, changes them, drops them or sends them more than
+//! once, but makes none of its own: the queues that every interceptor needs, written once.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,8 +13,8 @@ pub(crate) trait Look {
     /// A packet on its way in; `false` drops it.
     fn incoming(&mut self, packet: &mut TaggedPacket) -> bool;
 
-    /// A packet on its way out; `false` drops it.
-    fn outgoing(&mut self, packet: &mut TaggedPacket) -> bool;
+    /// A packet on its way out; how often it leaves.
+    fn outgoing(&mut self, packet: &mut TaggedPacket) -> usize;
 }
 
 /// The interceptor around a [`Look`].
@@ -53,7 +53,12 @@ impl<L: Look> Protocol<TaggedPacket, TaggedPacket, ()> for Tap<L> {
     }
 
     fn handle_write(&mut self, mut packet: TaggedPacket) -> Result<(), Error> {
-        if self.look.outgoing(&mut packet) {
+        let times = self.look.outgoing(&mut packet);
+        for _ in 1..times {
+            let message = packet.message.clone();
+            self.write.push_back(TaggedPacket { message, ..packet });
+        }
+        if times > 0 {
             self.write.push_back(packet);
         }
         Ok(())
