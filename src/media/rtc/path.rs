@@ -133,8 +133,15 @@ impl Surveyor {
         for acknowledgement in convert_twcc(feedback) {
             work.history.on_twcc_feedback(now, acknowledgement);
         }
-        let reports = work.history.take_reports();
-        let told = reports.iter().map(|report| Told {
+        // What it says nothing of was in a report that got lost; the history takes it for
+        // lost packets.
+        let told_of = |number: u16| {
+            number.wrapping_sub(feedback.base_sequence_number) < feedback.packet_status_count
+        };
+        let reports = work.history.take_reports().into_iter();
+        let reports =
+            reports.filter(|report| report.arrived || told_of(report.twcc_sequence_number));
+        let told = reports.map(|report| Told {
             size: report.size,
             left: report.departure,
             arrived: report.arrival.filter(|_| report.arrived),
@@ -178,5 +185,101 @@ impl Look for Survey {
             self.0.left(rtp, packet.now);
         }
         1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+        PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc,
+        SymbolTypeTcc,
+    };
+
+    use super::*;
+
+    /// A call's packets, one each 10 ms.
+    struct Bench {
+        surveyor: Surveyor,
+        began: Instant,
+        sent: u16,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let surveyor = Surveyor::default();
+            surveyor.begin();
+            Self {
+                surveyor,
+                began: crate::clock::now(),
+                // The numbers run over soon.
+                sent: u16::MAX - 20,
+            }
+        }
+
+        fn send(&mut self, count: u16) {
+            for _ in 0..count {
+                self.sent = self.sent.wrapping_add(1);
+                let mut packet = rtc::rtp::Packet::default();
+                let number = bytes::Bytes::copy_from_slice(&self.sent.to_be_bytes());
+                packet.header.set_extension(1, number).expect("a number");
+                self.surveyor.left(&packet, self.now());
+            }
+        }
+
+        fn now(&self) -> Instant {
+            let step = self.sent.wrapping_sub(u16::MAX - 20);
+            self.began + Duration::from_millis(10) * u32::from(step)
+        }
+
+        /// The far end tells of its latest packets: whether each arrived.
+        fn tell(&self, arrived: &[bool]) {
+            let symbol = |arrived: &bool| match arrived {
+                true => SymbolTypeTcc::PacketReceivedSmallDelta,
+                false => SymbolTypeTcc::PacketNotReceived,
+            };
+            let count = arrived.len() as u16;
+            let delta = RecvDelta {
+                type_tcc_packet: SymbolTypeTcc::PacketReceivedSmallDelta,
+                delta: 10_000,
+            };
+            let chunk = StatusVectorChunk {
+                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
+                symbol_size: SymbolSizeTypeTcc::TwoBit,
+                symbol_list: arrived.iter().map(symbol).collect(),
+            };
+            let feedback = TransportLayerCc {
+                base_sequence_number: self.sent.wrapping_sub(count - 1),
+                packet_status_count: count,
+                packet_chunks: vec![PacketStatusChunk::StatusVectorChunk(chunk)],
+                recv_deltas: vec![delta; arrived.iter().filter(|arrived| **arrived).count()],
+                ..Default::default()
+            };
+            self.surveyor.told(&feedback, self.now());
+        }
+
+        fn loss(&self) -> f64 {
+            self.surveyor.path().borrow().loss
+        }
+    }
+
+    #[test]
+    fn packets_of_a_report_that_got_lost_are_not_lost() {
+        let mut bench = Bench::new();
+        for _ in 0..4 {
+            bench.send(14);
+            // The report of the first seven did not come.
+            bench.tell(&[true; 7]);
+            assert_eq!(bench.loss(), 0.0);
+        }
+    }
+
+    #[test]
+    fn packets_that_the_far_end_missed_are_lost() {
+        let mut bench = Bench::new();
+        for _ in 0..4 {
+            bench.send(5);
+            bench.tell(&[true, false, true, true, true]);
+        }
+        assert_eq!(bench.loss(), 0.2);
     }
 }
