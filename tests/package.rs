@@ -5,6 +5,7 @@
 
 mod config_bench;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +38,40 @@ fn the_shipped_configuration_is_right_as_soon_as_the_first_login_is_made() {
     assert_eq!(first_login(&bench), made, "the second start changed it");
     let other = Bench::new();
     assert_ne!(first_login(&other), made, "two stations have one password");
+}
+
+/// The card's pages wait for minutes until they are written: a power cut in the first of
+/// them must not leave a door that never starts again.
+#[test]
+fn the_first_login_outlives_a_power_cut() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("indoor.password"), "").unwrap();
+    let script = Path::new(ROOT).join("systemd/first-login");
+    let folder = bench.path("tools");
+    std::fs::create_dir(&folder).unwrap();
+    let log = bench.path("order");
+    for tool in ["sync", "mv"] {
+        let text = format!(
+            "#!/bin/sh\necho {tool} \"$1\" >>'{}'\nexec /bin/{tool} \"$@\"\n",
+            log.display()
+        );
+        let path = folder.join(tool);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let state = bench.path("");
+    let state = state.to_str().unwrap().trim_end_matches('/');
+    let run = Command::new(script)
+        .env("STATE_DIRECTORY", state)
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+        .status()
+        .unwrap();
+    assert!(run.success());
+    let password = std::fs::read_to_string(bench.path("indoor.password")).unwrap();
+    assert_eq!(password.len(), 17, "an empty one is made anew");
+    let order = std::fs::read_to_string(log).unwrap();
+    let new = format!("{state}/indoor.password.new");
+    assert_eq!(order, format!("sync {new}\nmv {new}\nsync {state}\n"));
 }
 
 /// Runs the script of the unit, and gives the password that is there afterwards.
