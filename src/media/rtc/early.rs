@@ -15,10 +15,8 @@
 //! waits for its next turn.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -285,14 +283,6 @@ impl AsyncUdpSocket for EarlySocket {
 
     fn max_gro_segments(&self) -> usize {
         self.socket.max_gro_segments()
-    }
-
-    fn send_to<'a>(
-        &'a self,
-        buf: &'a [u8],
-        target: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = io::Result<usize>> + Send + 'a>> {
-        self.socket.send_to(buf, target)
     }
 }
 

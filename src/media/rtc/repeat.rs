@@ -6,10 +6,8 @@
 //! makes them. A later message means that the earlier ones arrived, and ends
 //! their copies.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -120,17 +118,6 @@ impl AsyncUdpSocket for RepeatingSocket {
 
     fn max_gro_segments(&self) -> usize {
         self.socket.max_gro_segments()
-    }
-
-    fn send_to<'a>(
-        &'a self,
-        buf: &'a [u8],
-        target: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = io::Result<usize>> + Send + 'a>> {
-        if is_handshake(buf) {
-            self.repeat(buf, target);
-        }
-        self.socket.send_to(buf, target)
     }
 }
 
