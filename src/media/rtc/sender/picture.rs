@@ -200,13 +200,16 @@ impl PictureStream {
                             continue;
                         }
                         (Some(kept), true) => {
-                            // One that was asked for a moment ago is on its way.
-                            owed |= needs_key && self.requested.is_none();
                             if !self.send_all(kept, negotiated.payload_type).await {
                                 return false;
                             }
-                            // A far end that missed them need not wait.
-                            self.requested = None;
+                            if needs_key {
+                                // One that was asked for a moment ago is on its way.
+                                owed |= self.requested.is_none();
+                            } else {
+                                // A far end that missed them need not wait.
+                                self.requested = None;
+                            }
                         }
                         (None, false) => return true,
                         (None, true) => {}
