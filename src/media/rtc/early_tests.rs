@@ -58,6 +58,17 @@ impl Rig {
         Some((buffer[0], buffer[2]))
     }
 
+    /// So many checks and messages of the handshake are kept.
+    async fn keeps(&self, checks: usize, handshake: usize) {
+        let kept = || {
+            let desk = lock(&self.near.desk);
+            (desk.checks.len(), desk.handshake.len())
+        };
+        while kept() != (checks, handshake) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// All that there is to read.
     async fn read_all(&self) -> Vec<(u8, u8)> {
         let mut all = Vec::new();
@@ -149,13 +160,13 @@ async fn who_waits_for_a_datagram_is_woken() {
     let rig = Rig::new();
     rig.send(0, CHECK, 1);
     let (read, ()) = tokio::join!(rig.read(), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        rig.keeps(1, 0).await;
         rig.early.described();
     });
     assert_eq!(read, Some((CHECK, 1)));
     rig.send(0, HELLO, 2);
     let (read, ()) = tokio::join!(rig.read(), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        rig.keeps(1, 1).await;
         rig.early.chosen();
     });
     assert_eq!(read, Some((HELLO, 2)));

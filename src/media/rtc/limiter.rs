@@ -122,27 +122,23 @@ mod tests {
         let mut limiter =
             RetransmissionLimiter::new(Arc::default(), watch::Sender::new(path).subscribe());
         let now = crate::clock::now();
-        let mut leaves = |attributes: &[Attribute]| {
-            let payload = bytes::Bytes::from_static(&[0; 1_200]);
+        let mut leaves = |again: bool| {
             let rtp = rtc::rtp::Packet {
-                payload,
+                payload: bytes::Bytes::from_static(&[0; 1_200]),
                 ..Default::default()
             };
-            let message = AttributedPacket::new(Packet::Rtp(rtp));
-            let message = attributes
-                .iter()
-                .cloned()
-                .fold(message, AttributedPacket::with);
+            let mut message = AttributedPacket::new(Packet::Rtp(rtp));
+            if again {
+                message.add(Attribute::Retransmission);
+            }
             limiter.outgoing(&mut TaggedPacket {
                 now,
                 transport: TransportContext::default(),
                 message,
             })
         };
-        assert_eq!(leaves(&[]), 1, "not a re-sent one");
-        (0..packets)
-            .map(|_| leaves(&[Attribute::Retransmission]))
-            .collect()
+        assert_eq!(leaves(false), 1, "not a re-sent one");
+        (0..packets).map(|_| leaves(true)).collect()
     }
 
     #[test]
