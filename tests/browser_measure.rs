@@ -106,6 +106,60 @@ fn a_voice_is_found_where_it_begins_and_only_at_its_frequency() {
     assert_eq!(recording.first_sound_ms(PAGE_VOICE, 0.0), None);
 }
 
+/// Milliseconds into a block at which a mark begins, all over a block.
+const PHASES_MS: [f64; 8] = [0.0, 1.25, 2.5, 3.75, 5.0, 6.25, 7.5, 8.75];
+
+/// A mark behind half a second of hum and so much more.
+fn late_by(phase_ms: f64) -> Vec<f64> {
+    let skipped = 500.0 * f64::from(sound::RATE) / 1000.0;
+    let late = phase_ms * f64::from(sound::RATE) / 1000.0;
+    let hum = DOOR_VOICE.samples(1000.0).skip(skipped as usize);
+    let more = DOOR_VOICE.samples(1000.0).skip(skipped as usize);
+    let all = more.take(late as usize).chain(hum);
+    all.chain(DOOR_VOICE.samples(1000.0)).collect()
+}
+
+#[test]
+fn a_mark_is_found_where_it_begins_wherever_the_blocks_are() {
+    for phase in PHASES_MS {
+        let recording = Recording::new(late_by(phase));
+        let onsets = recording.onsets_ms(DOOR_VOICE.mark_hz);
+        let off = onsets[0] - (500.0 + phase);
+        assert!((0.0..1.0).contains(&off), "{off} ms off at {phase}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_finds_a_mark_where_it_begins_wherever_the_blocks_are() -> Result<()> {
+    let Some(programs) = Programs::find()? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let microphone = folder.path().join("page.wav");
+    PAGE_VOICE.write(&microphone)?;
+    let pages = Pages::serve().await?;
+    let browser = Browser::start(&programs, &microphone).await?;
+    browser.goto(&pages.url("peer.html")).await?;
+    for phase in PHASES_MS {
+        let onset = browser
+            .run(
+                "const ear = Object.assign(Object.create(measure.Ear.prototype), {
+                     hz: args.hz, humHz: args.hz, firstAt: null, onsets: [], heardMs: 0,
+                     totalMs: 0, lastHeard: -Infinity, loudest: 0, previous: new Float32Array(),
+                 });
+                 for (let at = 0; at + 480 <= args.samples.length; at += 480) {
+                     ear.take(Float32Array.from(args.samples.slice(at, at + 480)), 48000, at / 48 + 10);
+                 }
+                 return ear.onsets[0];",
+                json!({ "hz": DOOR_VOICE.mark_hz, "samples": late_by(phase) }),
+            )
+            .await?;
+        let off = number(&onset) - (500.0 + phase);
+        ensure!((0.0..1.0).contains(&off), "{off} ms off at {phase}");
+    }
+    browser.close().await
+}
+
 #[test]
 fn a_quiet_voice_is_found_under_a_loud_tone_of_the_station() {
     let rate = f64::from(sound::RATE);

@@ -200,6 +200,7 @@
             this.totalMs = 0;
             this.lastHeard = -Infinity;
             this.loudest = 0;
+            this.previous = new Float32Array();
             this.reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
             this.listening = this.listen();
         }
@@ -221,6 +222,8 @@
             this.totalMs += ms;
             const peak = samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
             this.loudest = Math.max(this.loudest, peak);
+            const { previous } = this;
+            this.previous = samples;
             const mark = shareOf(samples, this.hz, rate);
             if (this.firstAt === null && mark + shareOf(samples, this.humHz, rate) > SHARE) {
                 this.firstAt = arrived - ms / 2;
@@ -228,10 +231,23 @@
             if (mark < SHARE) return;
             this.heardMs += ms;
             if (arrived - this.lastHeard > GAP_MS) {
-                const first = samples.findIndex((sample) => Math.abs(sample) > peak / 4);
+                const first = this.begin(previous, samples, peak, rate);
                 this.onsets.push(arrived - (samples.length - first) * 1000 / rate);
             }
             this.lastHeard = arrived;
+        }
+
+        /** Where a mark begins that `samples` is the first block to be full of, in samples
+         *  from its beginning; negative in the block before, which has too little of the
+         *  mark to be known by it. */
+        begin(previous, samples, peak, rate) {
+            const both = new Float32Array(previous.length + samples.length);
+            both.set(previous);
+            both.set(samples, previous.length);
+            const first = both.findIndex((sample, at) => Math.abs(sample) > peak / 4
+                && (at >= previous.length
+                    || shareOf(both.subarray(at, at + samples.length), this.hz, rate) >= SHARE));
+            return first - previous.length;
         }
 
         report() {

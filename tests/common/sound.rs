@@ -129,12 +129,24 @@ impl Recording {
                 continue;
             }
             if absent >= GAP {
-                let first = index * BLOCK + first_loud(block);
+                let first = self.begin(index * BLOCK, hz);
                 onsets.push(first as f64 * 1000.0 / f64::from(RATE));
             }
             absent = 0;
         }
         onsets
+    }
+
+    /// Where a mark begins that the block at `at` is the first to be full of: the first
+    /// loud sample from which on a block's length is of the mark. Mostly it lies in the
+    /// block before, which has too little of it to be known by it.
+    fn begin(&self, at: usize, hz: f64) -> usize {
+        let block = &self.samples[at..at + BLOCK];
+        let peak = block.iter().fold(0.0_f64, |peak, s| peak.max(s.abs()));
+        (at.saturating_sub(BLOCK)..at + BLOCK)
+            .filter(|first| self.samples[*first].abs() > peak / 4.0)
+            .find(|first| *first >= at || is_mark(&self.samples[*first..*first + BLOCK], hz))
+            .unwrap_or(at)
     }
 
     /// When `voice` is heard for the first time at or after `from_ms`, whatever else
@@ -261,13 +273,4 @@ fn power(block: &[f64], hz: f64) -> f64 {
         last = next;
     }
     last * last + before * before - coefficient * last * before
-}
-
-/// The first sample of a block that is not silence any more.
-fn first_loud(block: &[f64]) -> usize {
-    let peak = block.iter().fold(0.0_f64, |peak, s| peak.max(s.abs()));
-    block
-        .iter()
-        .position(|sample| sample.abs() > peak / 4.0)
-        .unwrap_or_default()
 }
