@@ -10,19 +10,39 @@ use common::pages::{Pages, source};
 use common::sound::Recording;
 use common::{DOOR_VOICE, PAGE_VOICE, picture_clock, sound};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A browser whose microphone hears the page's voice, and pages for it.
+struct Bench {
+    browser: Browser,
+    pages: Pages,
+    _microphone: TempDir,
+}
+
+impl Bench {
+    /// `None` where no browser is.
+    async fn start() -> Result<Option<Self>> {
+        let Some(programs) = Programs::find()? else {
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        let microphone = folder.path().join("page.wav");
+        PAGE_VOICE.write(&microphone)?;
+        Ok(Some(Self {
+            pages: Pages::serve().await?,
+            browser: Browser::start(&programs, &microphone).await?,
+            _microphone: folder,
+        }))
+    }
+}
 
 #[tokio::test]
 async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another() -> Result<()> {
-    let Some(programs) = Programs::find()? else {
+    let Some(bench) = Bench::start().await? else {
         return Ok(());
     };
-    let folder = tempfile::tempdir()?;
-    let microphone = folder.path().join("page.wav");
-    PAGE_VOICE.write(&microphone)?;
-    let pages = Pages::serve().await?;
-    let browser = Browser::start(&programs, &microphone).await?;
 
-    let live = looped(&browser, &pages, true).await?;
+    let live = looped(&bench, true).await?;
     eprintln!("live: {live}");
     let picture = &live["picture"];
     ensure!(
@@ -61,7 +81,7 @@ async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another(
         "the tone is too short: {live}"
     );
 
-    let dead = looped(&browser, &pages, false).await?;
+    let dead = looped(&bench, false).await?;
     eprintln!("dead: {dead}");
     let picture = &dead["picture"];
     ensure!(
@@ -72,7 +92,7 @@ async fn the_measuring_code_tells_life_from_stillness_and_one_tone_from_another(
         number(&picture["change"]) < 0.001,
         "stillness passes as life: {dead}"
     );
-    browser.close().await
+    bench.browser.close().await
 }
 
 #[test]
@@ -131,14 +151,10 @@ fn a_mark_is_found_where_it_begins_wherever_the_blocks_are() {
 
 #[tokio::test]
 async fn a_page_finds_a_mark_where_it_begins_wherever_the_blocks_are() -> Result<()> {
-    let Some(programs) = Programs::find()? else {
+    let Some(bench) = Bench::start().await? else {
         return Ok(());
     };
-    let folder = tempfile::tempdir()?;
-    let microphone = folder.path().join("page.wav");
-    PAGE_VOICE.write(&microphone)?;
-    let pages = Pages::serve().await?;
-    let browser = Browser::start(&programs, &microphone).await?;
+    let Bench { browser, pages, .. } = &bench;
     browser.goto(&pages.url("peer.html")).await?;
     for phase in PHASES_MS {
         let onset = browser
@@ -157,7 +173,7 @@ async fn a_page_finds_a_mark_where_it_begins_wherever_the_blocks_are() -> Result
         let off = number(&onset) - (500.0 + phase);
         ensure!((0.0..1.0).contains(&off), "{off} ms off at {phase}");
     }
-    browser.close().await
+    bench.browser.close().await
 }
 
 #[test]
@@ -190,7 +206,8 @@ fn noise_is_no_mark() {
 }
 
 /// Lets the page call itself and reports what it saw and heard in some seconds.
-async fn looped(browser: &Browser, pages: &Pages, live: bool) -> Result<Value> {
+async fn looped(bench: &Bench, live: bool) -> Result<Value> {
+    let Bench { browser, pages, .. } = bench;
     browser.goto(&pages.url("peer.html")).await?;
     browser
         .run(
